@@ -1,0 +1,70 @@
+// The processor: interrupts, preemption, the per-processor block, features. One contract; each architecture defines the
+// inline parts in native/cpu.h, found by the include path.
+#pragma once
+
+#include "base/result.h"
+#include "base/types.h"
+#include <atomic>
+
+namespace eremite {
+class Thread;
+}
+
+namespace eremite::arch {
+
+inline constexpr u32 k_max_cpus = 64;
+
+/// Bits of PerCpu::pending: why a thread should look in at the kernel before it goes on.
+inline constexpr u32 k_pending_reschedule = 1;
+inline constexpr u32 k_pending_signal = 2;
+
+/// What a processor knows about itself, reached by GS (x86_64), TPIDR_EL1 (aarch64) or a global (host).
+/// The first fields are read by assembly at fixed offsets.
+struct PerCpu {
+    PerCpu* self { nullptr }; // 0
+    u64 kernel_stack_top { 0 }; // 8: of the current thread; where a gate switches to
+    u64 scratch { 0 }; // 16: for gates and entry stubs
+    std::atomic<u32> pending { 0 }; // 24
+    u32 preempt_count { 0 }; // 28: 0 = the kernel may be preempted
+    Thread* current { nullptr }; // 32
+    u64 kernel_stack_bottom { 0 }; // 40: lowest usable address of the current thread's kernel stack
+    u32 id { 0 }; // 48: 0 is the boot processor
+    u32 interrupt_depth { 0 }; // 52: > 0 inside an interrupt handler
+    u64 hardware_id { 0 }; // 56: APIC id, MPIDR
+    void* native { nullptr }; // 64: the architecture's own (TSS, GDT, entry stacks, ...)
+    void* scheduler { nullptr }; // 72: the scheduler's own (run queue)
+};
+
+/// This processor's block. Stable only while preemption is off, except for `current`.
+PerCpu& this_cpu();
+/// The running thread; null before the scheduler runs.
+Thread* current_thread();
+
+bool interrupts_enabled();
+void enable_interrupts();
+/// Returns whether they were enabled.
+bool disable_interrupts();
+/// Enables interrupts and waits for one, atomically: none that comes between is slept over. Returns with interrupts on.
+void wait_for_interrupt();
+/// A hint in spin loops.
+void relax();
+
+void disable_preemption();
+/// Runs the scheduler if that became due and this was the outermost enable, with interrupts on.
+void enable_preemption();
+
+/// Free-running counter of constant rate (TSC, CNTVCT_EL0); arch/clock.h converts it.
+u64 cycle_counter();
+
+/// Zero, or a random word of the processor's own generator (RDSEED/RDRAND, RNDR) through `value`; false where there is
+/// none or it fails.
+bool hardware_random(u64& value);
+
+} // namespace eremite::arch
+
+namespace eremite {
+/// Defined by sched/: gives the processor to the next thread if a reschedule is pending. Called by enable_preemption().
+void reschedule_if_pending();
+}
+
+#include "native/cpu.h"

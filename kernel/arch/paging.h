@@ -1,0 +1,44 @@
+// Page tables: what an entry looks like on this architecture. mm/page_table.h has the one walker over it.
+#pragma once
+
+#include "base/types.h"
+
+namespace eremite::arch {
+
+enum class CacheMode : u8 { Normal, Uncached, WriteCombining };
+
+/// What may be done with a page, by whom.
+struct PageAttributes {
+    bool writable { false };
+    bool executable { false };
+    bool application { false }; // the user bit on x86_64 in `mpk` (data only); bookkeeping elsewhere
+    u8 key { 0 }; // protection key; 0 where the processor has none
+    CacheMode cache { CacheMode::Normal };
+    constexpr bool operator==(const PageAttributes&) const = default;
+};
+
+// native/paging.h defines `struct PageTableFormat` with:
+//     static constexpr unsigned k_levels;                    4: level 3 is the root, level 0 holds 4 KiB leaves
+//     static constexpr u64 table_entry(PhysicalAddress);     points to a table one level down
+//     static constexpr u64 leaf_entry(PhysicalAddress, PageAttributes, unsigned level);   level 0: 4 KiB, 1: 2 MiB
+//     static constexpr bool is_present(u64 entry);
+//     static constexpr bool is_leaf(u64 entry, unsigned level);
+//     static constexpr PhysicalAddress address(u64 entry, unsigned level);
+//     static constexpr PageAttributes attributes(u64 entry);
+//     static constexpr bool is_dirty(u64), is_accessed(u64); static constexpr u64 clear_accessed(u64);
+//     static constexpr unsigned index(VirtualAddress, unsigned level);
+
+/// Root table that translates `address` on this processor now (CR3; TTBR0 or TTBR1 by half).
+PhysicalAddress page_table_root(VirtualAddress address);
+
+/// Forgets this processor's translations of one page, or of all of the application's and kernel's.
+void invalidate_page(VirtualAddress address);
+void invalidate_all();
+/// Makes table updates visible to the walker before what follows (DSB; nothing on x86_64).
+void publish_tables();
+/// After new instructions were written: data and instruction caches agree on the range (nothing on x86_64).
+void synchronize_instructions(VirtualAddress start, usize length);
+
+} // namespace eremite::arch
+
+#include "native/paging.h"

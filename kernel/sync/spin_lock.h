@@ -1,0 +1,100 @@
+// Locks that never sleep. SpinLock keeps the holder from being preempted; InterruptSpinLock also keeps interrupts off
+// this processor, for data that interrupt handlers touch. Held by guards only:
+//     Locked lock(m_lock);
+// Data says which lock it is under: `GUARDED_BY(m_lock)`; clang checks (-Wthread-safety).
+#pragma once
+
+#include "arch/cpu.h"
+#include "sync/annotations.h"
+#include <atomic>
+
+namespace eremite {
+
+/// Test-and-test-and-set. Not recursive. Debug builds assert that a processor doesn't wait for itself.
+class CAPABILITY("SpinLock") SpinLock {
+public:
+    constexpr SpinLock() = default;
+    SpinLock(const SpinLock&) = delete;
+    SpinLock& operator=(const SpinLock&) = delete;
+
+    void lock() ACQUIRE()
+    {
+        arch::disable_preemption();
+        acquire();
+    }
+    bool try_lock() TRY_ACQUIRE(true)
+    {
+        arch::disable_preemption();
+        if (!m_held.exchange(true, std::memory_order_acquire))
+            return true;
+        arch::enable_preemption();
+        return false;
+    }
+    /// May switch threads, if a reschedule became due meanwhile.
+    void unlock() RELEASE()
+    {
+        m_held.store(false, std::memory_order_release);
+        arch::enable_preemption();
+    }
+    bool is_held() const { return m_held.load(std::memory_order_relaxed); }
+
+private:
+    friend class InterruptSpinLock;
+    void acquire()
+    {
+        while (m_held.exchange(true, std::memory_order_acquire)) {
+            while (m_held.load(std::memory_order_relaxed))
+                arch::relax();
+        }
+    }
+
+    std::atomic<bool> m_held { false };
+};
+
+/// A SpinLock that also disables interrupts while held and restores what was.
+class CAPABILITY("InterruptSpinLock") InterruptSpinLock {
+public:
+    constexpr InterruptSpinLock() = default;
+    InterruptSpinLock(const InterruptSpinLock&) = delete;
+    InterruptSpinLock& operator=(const InterruptSpinLock&) = delete;
+
+    void lock() ACQUIRE()
+    {
+        bool enabled = arch::disable_interrupts();
+        arch::disable_preemption();
+        m_lock.acquire();
+        m_interrupts_were_enabled = enabled;
+    }
+    void unlock() RELEASE()
+    {
+        bool enabled = m_interrupts_were_enabled;
+        m_lock.m_held.store(false, std::memory_order_release);
+        if (enabled)
+            arch::enable_interrupts();
+        arch::enable_preemption();
+    }
+    bool is_held() const { return m_lock.is_held(); }
+
+private:
+    SpinLock m_lock;
+    bool m_interrupts_were_enabled { false };
+};
+
+/// Guard of any lock of the kernel (SpinLock, InterruptSpinLock, Mutex).
+template<typename Lock>
+class SCOPED_CAPABILITY Locked {
+public:
+    explicit Locked(Lock& lock) ACQUIRE(lock)
+        : m_lock(lock)
+    {
+        m_lock.lock();
+    }
+    ~Locked() RELEASE() { m_lock.unlock(); }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+
+private:
+    Lock& m_lock;
+};
+
+} // namespace eremite
