@@ -1,0 +1,50 @@
+// From registers to typed arguments and back: `dispatch<sys_read>(a, b, c)` calls sys_read(int, UserPointer<u8>, usize)
+// and turns its Result into Linux's convention (negative errno).
+#pragma once
+
+#include "syscall/user_pointer.h"
+#include <tuple>
+#include <utility>
+
+namespace eremite {
+
+/// How an argument of type T is made from the register.
+template<typename T>
+struct FromRegister {
+    static T convert(long value) { return static_cast<T>(value); }
+};
+template<typename T>
+struct FromRegister<UserPointer<T>> {
+    static UserPointer<T> convert(long value) { return UserPointer<T>(static_cast<u64>(value)); }
+};
+template<>
+struct FromRegister<UserString> {
+    static UserString convert(long value) { return UserString(static_cast<u64>(value)); }
+};
+
+inline long to_register(Result<long>&& result)
+{
+    return result.is_error() ? -static_cast<long>(result.error()) : result.release_value();
+}
+inline long to_register(Result<>&& result)
+{
+    return result.is_error() ? -static_cast<long>(result.error()) : 0;
+}
+inline long to_register(long result) { return result; }
+
+template<auto Function>
+struct Dispatch;
+
+template<typename R, typename... Parameters, R (*Function)(Parameters...)>
+struct Dispatch<Function> {
+    static constexpr unsigned k_arity = sizeof...(Parameters);
+
+    template<typename... Registers>
+    static long call(Registers... registers)
+    {
+        static_assert(sizeof...(Registers) == sizeof...(Parameters), "the table's arity is not that of the function");
+        return to_register(Function(FromRegister<Parameters>::convert(registers)...));
+    }
+};
+
+} // namespace eremite
