@@ -1,0 +1,3 @@
+#include "syscall.h"
+
+const struct __cancellation *volatile __cancellation;
