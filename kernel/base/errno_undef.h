@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#elif __has_include(<__system_error/errc.h>) // libc++ likewise
+#include <__system_error/errc.h>
 #endif
 
 #undef E2BIG
