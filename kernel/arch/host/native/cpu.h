@@ -1,0 +1,25 @@
+// On arch `host` a processor is a thread of the test process; interrupts don't exist and preemption isn't ours.
+#pragma once
+
+namespace eremite::arch {
+
+inline PerCpu& this_cpu()
+{
+    static thread_local PerCpu cpu;
+    return cpu;
+}
+inline Thread* current_thread() { return this_cpu().current; }
+
+inline bool interrupts_enabled() { return true; }
+inline void enable_interrupts() { }
+inline bool disable_interrupts() { return true; }
+inline void wait_for_interrupt() { }
+inline void relax() { }
+
+inline void disable_preemption() { ++this_cpu().preempt_count; }
+inline void enable_preemption() { --this_cpu().preempt_count; }
+
+inline u64 cycle_counter() { return __builtin_readcyclecounter(); }
+inline bool hardware_random(u64&) { return false; }
+
+} // namespace eremite::arch
