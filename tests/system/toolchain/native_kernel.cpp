@@ -119,8 +119,6 @@ __eremite_entry:
     xor %ebp, %ebp
     mov %rsp, %rdi
     and $-16, %rsp
-    sub $1024, %rsp
-    mov %rsp, %rsi
     call native_start
     mov %rax, %rsp
     jmp _start
@@ -156,8 +154,6 @@ __eremite_restore_rt:
 __eremite_entry:
     mov x29, #0
     mov x0, sp
-    sub sp, sp, #1024
-    mov x1, sp
     bl native_start
     mov sp, x0
     b _start
@@ -178,9 +174,10 @@ SYMBOL(__eremite_tls_file_end);
 SYMBOL(__eremite_tls_end);
 HIDDEN const uintptr_t __eremite_layout[];
 
-// Takes the stack as Linux made it; relocates the image; fills in the program headers at `headers`. Returns the stack.
-HIDDEN long* native_start(long* stack, Elf64_Phdr* headers)
+// Takes the stack as Linux made it; relocates the image; makes the program headers. Returns the stack.
+HIDDEN long* native_start(long* stack)
 {
+    static Elf64_Phdr headers[4];
     auto base = reinterpret_cast<uintptr_t>(__eremite_image_start);
     auto word = [&](uintptr_t offset) { return reinterpret_cast<uintptr_t*>(base + offset); };
     for (auto* rela = reinterpret_cast<Elf64_Rela*>(__eremite_rela_start);
