@@ -1,0 +1,57 @@
+#include "device/console.h"
+
+#include "arch/platform.h"
+#include <atomic>
+
+namespace eremite {
+
+namespace {
+
+class SerialConsole final : public ConsoleDevice {
+public:
+    void write(std::string_view text) override { arch::early_console_write(text); }
+    usize read(std::span<char> buffer) override
+    {
+        usize count = 0;
+        for (char& c : buffer) {
+            int byte = arch::early_console_read();
+            if (byte < 0)
+                break;
+            c = static_cast<char>(byte);
+            ++count;
+        }
+        return count;
+    }
+    Result<> enable_input(void (*handler)()) override { return arch::early_console_enable_input(handler); }
+};
+
+constinit SerialConsole s_serial;
+constinit std::atomic<ConsoleDevice*> s_console { &s_serial };
+constinit std::atomic<void (*)()> s_input_handler { nullptr };
+
+} // namespace
+
+bool ConsoleDevice::size(u16&, u16&)
+{
+    return false;
+}
+
+ConsoleDevice& console()
+{
+    return *s_console.load(std::memory_order_acquire);
+}
+
+void set_console(ConsoleDevice& device)
+{
+    s_console.store(&device, std::memory_order_release);
+    if (auto* handler = s_input_handler.load(std::memory_order_acquire))
+        static_cast<void>(device.enable_input(handler).is_error());
+}
+
+Result<> enable_console_input(void (*handler)())
+{
+    s_input_handler.store(handler, std::memory_order_release);
+    return console().enable_input(handler);
+}
+
+} // namespace eremite

@@ -1,0 +1,25 @@
+#include "device/fuse_transport.h"
+
+namespace eremite {
+
+namespace {
+
+constinit FuseTransport* s_first = nullptr;
+
+} // namespace
+
+void register_fuse_transport(FuseTransport& transport)
+{
+    transport.m_next = s_first;
+    s_first = &transport;
+}
+
+FuseTransport* find_fuse_transport(std::string_view tag)
+{
+    FuseTransport* transport = s_first;
+    while (transport && transport->tag() != tag)
+        transport = transport->m_next;
+    return transport;
+}
+
+} // namespace eremite
