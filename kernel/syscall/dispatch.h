@@ -3,6 +3,8 @@
 #pragma once
 
 #include "syscall/user_pointer.h"
+#include <array>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -32,6 +34,17 @@ inline long to_register(Result<>&& result)
 }
 inline long to_register(long result) { return result; }
 
+/// Whether a call that a signal interrupted is made again when the handler says SA_RESTART (signal(7)); if not, EINTR it
+/// is. Said next to the declaration: RESTARTS(sys_read);
+template<auto Function>
+inline constexpr bool k_restarts = false;
+#define RESTARTS(function)                                                                                             \
+    template<>                                                                                                         \
+    inline constexpr bool k_restarts<function> = true
+
+/// Keeps the arguments for the exit of the call. Defined by sched/thread.cpp.
+void remember_interrupted_call(std::span<const u64> arguments);
+
 template<auto Function>
 struct Dispatch;
 
@@ -43,7 +56,14 @@ struct Dispatch<Function> {
     static long call(Registers... registers)
     {
         static_assert(sizeof...(Registers) == sizeof...(Parameters), "the table's arity is not that of the function");
-        return to_register(Function(FromRegister<Parameters>::convert(registers)...));
+        long result = to_register(Function(FromRegister<Parameters>::convert(registers)...));
+        if constexpr (k_restarts<Function>) {
+            if (result == -static_cast<long>(Errno::EINTR)) [[unlikely]] {
+                const std::array<u64, sizeof...(Registers)> arguments { static_cast<u64>(registers)... };
+                remember_interrupted_call(arguments);
+            }
+        }
+        return result;
     }
 };
 
