@@ -63,7 +63,7 @@ refuses 'NAME=VALUE' "$EREMITE" run --env X image
 refuses 'cannot be a program' "$EREMITE" new 'a b'
 mkdir there
 refuses 'already there' "$EREMITE" new there
-refuses 'no test is called' "$EREMITE" test no-such-test
+refuses 'no test is called' "$EREMITE" test system/no-such
 refuses 'no check called' "$EREMITE" check no-such-check
 
 # A path on which there is no QEMU.
