@@ -11,7 +11,7 @@
 namespace eremite {
 
 class Inode;
-class PageCache;
+class MemoryObject;
 
 /// Collects where poll, select and epoll have to wait: a file calls add() with each of its queues.
 class PollTable {
@@ -44,8 +44,9 @@ public:
     virtual Result<usize> read_directory(IoBuffer) { return Errno::ENOTDIR; }
     /// What is ready now: POLLIN | POLLOUT | ...; adds the queues that tell of changes to `table`, if given.
     virtual u32 poll(PollTable*) { return abi::k_pollin | abi::k_pollout; }
-    /// The pages behind a mapping of this file; ENODEV where it can't be mapped.
-    virtual Result<PageCache*> page_cache() { return Errno::ENODEV; }
+    /// The pages behind a mapping of this file (its PageCache, usually); ENODEV where it can't be mapped. Lives as long as
+    /// this File does.
+    virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }
     /// Called at each close() of a descriptor to it (POSIX locks, flush); the destructor runs at the last.
