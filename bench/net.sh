@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Bandwidth and round trips by message size, the Linux guest and Eremite side by side: the same program (netbench), machine,
 # memory, virtio features and tap, in a network namespace made for it; boots alternate, medians with spread are shown.
-#   ./eremite bench net [--rounds N] [--seconds S] [--count-only] [--ours]
-# --count-only: only the exact instruction counts; --ours: without the Linux guest.
+#   ./eremite bench net [--rounds N] [--seconds S] [--count-only] [--ours | --theirs]
+# --count-only: only the exact instruction counts; --ours, --theirs: one guest alone.
 set -euo pipefail
 source "$EREMITE_ROOT/bench/common.sh"
 
@@ -16,7 +16,8 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2; shift ;;
     --count-only) wall=no ;;
     --ours) guests=eremite ;;
-    *) die "net: unknown option $1: --rounds N, --seconds S, --count-only, --ours" ;;
+    --theirs) guests=linux ;;
+    *) die "net: unknown option $1: --rounds N, --seconds S, --count-only, --ours, --theirs" ;;
     esac
     shift
 done
@@ -49,7 +50,9 @@ inside ip addr add 10.99.0.1/24 dev tap0
 inside ip link set tap0 up
 
 clang-19 -O2 "$bench/programs/netbench.c" -o "$out/netbench"
-"$EREMITE" build --arch x86_64 "$bench/programs/netbench.c" > "$out/net.build.log" 2>&1 || die "see $out/net.build.log"
+if [[ $guests == *eremite* ]]; then
+    "$EREMITE" build --arch x86_64 "$bench/programs/netbench.c" > "$out/net.build.log" 2>&1 || die "see $out/net.build.log"
+fi
 if [[ $guests == *linux* ]]; then
     linux_program netbench
     linux_initramfs "$out/linux/netbench" > /dev/null
@@ -110,7 +113,7 @@ cell_names | while read -r key name; do
         $1 == key {
             l = linux[$1 " " $2]
             printf "| %s | %s | %s | %s | %s |\n", name, $2, l == "" ? "-" : l, $3, l == "" || $3 == 0 ? "-" : sprintf("%.1f", l / $3)
-        }' <(cat "$out/net.linux.instructions" 2>/dev/null || true) "$out/net.eremite.instructions"
+        }' <(cat "$out/net.linux.instructions" 2>/dev/null) <(cat "$out/net.eremite.instructions" 2>/dev/null)
 done
 
 [ $wall = yes ] || exit 0
