@@ -11,7 +11,7 @@
 //   // arguments: one "two three"              argv[1] onwards
 //   // cflags: -O3 -mavx2                      for the compiler; default -O2
 //   // stdin: text                             one line for standard input
-//   // exit: 3                                 the status it must end with; default 0
+//   // exit: 3                                 the status it must end with; default 0; several as 134|139
 //   // expect: REGEX                           must be found in the output (ECMAScript; repeatable)
 //   // reject: REGEX                           must not be found
 //   // timeout: 60                             seconds; default 60

@@ -76,7 +76,8 @@ Path ensure_sysroot(Arch arch)
 {
     // The recipe and the place of the cache decide; with both as they were, the path is as it was.
     const auto remembered = build_folder(arch) / "sysroot.path";
-    const Step step(build_folder(arch) / "sysroot.stamp", { root() / "libc" }, cache_folder().string());
+    const Step step(build_folder(arch) / "sysroot.stamp", { root() / "libc", root() / "kernel/syscall/table.inc" },
+        cache_folder().string());
     if (fs::exists(remembered)) {
         const Path path = trim(read_file(remembered));
         if (step.is_done(path))

@@ -32,7 +32,7 @@ Path library_folder(Target target)
 // neither is loaded.
 Strings link_flags(Target target, const BuildOptions* options, const Path& packed)
 {
-    Strings flags { "-L" + library_folder(target).string() };
+    Strings flags { fmt::format("--isolation={}", name_of(target.isolation)) };
     if (options && options->lto)
         flags.push_back("-flto");
     if (!packed.empty())
@@ -51,10 +51,7 @@ Path packed_object(const App& app, const BuildOptions& options, const Path& fold
     write_file(archive, bytes);
     const auto source = folder / "root.S";
     write_file(source,
-        fmt::format(".section .rodata.eremite_packed_root, \"a\"\n"
-                    ".globl __eremite_packed_root_start, __eremite_packed_root_end\n"
-                    ".balign 4096\n__eremite_packed_root_start:\n.incbin \"{}\"\n__eremite_packed_root_end:\n"
-                    ".section .note.GNU-stack, \"\", @progbits\n",
+        fmt::format(".section eremite_root, \"a\"\n.incbin \"{}\"\n.section .note.GNU-stack, \"\", %progbits\n",
             archive.string()));
     const auto object = folder / "root.o";
     run_step(
@@ -97,7 +94,7 @@ Path build_folder_app(const App& app, const BuildOptions& options)
     const auto flags = join(link_flags(options.target, &options, packed), " ");
 
     const Strings configure { "cmake", "-S", app.path.string(), "-B", folder.string(), "-G", "Ninja", "--toolchain",
-        (sdk / "eremite.cmake").string(), "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_EXE_LINKER_FLAGS=" + flags,
+        (sdk / "eremite.cmake").string(), "-DCMAKE_EXE_LINKER_FLAGS=" + flags,
         "-DCMAKE_PROJECT_INCLUDE=" + (root() / "tools/eremite/application.cmake").string(),
         "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON" };
     Fingerprint configuration;
@@ -271,6 +268,7 @@ bool compile(Target target, const std::vector<Path>& sources, const Strings& fla
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     for (const auto& flag : link_flags(target, nullptr, {}))
         arguments.push_back(flag);
+    // For `inspect`; neither is loaded.
     arguments.push_back(fmt::format("-Wl,-Map={}.map", output.string()));
     arguments.push_back("-Wl,--emit-relocs");
     arguments.push_back("-o");

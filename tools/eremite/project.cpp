@@ -70,6 +70,8 @@ Path cache_folder()
 {
     if (const char* given = std::getenv("EREMITE_CACHE"); given && *given)
         return given;
+    if (const char* given = std::getenv("XDG_CACHE_HOME"); given && *given)
+        return Path(given) / "eremite";
     const char* home = std::getenv("HOME");
     if (!home || !*home)
         fail("neither EREMITE_CACHE nor HOME is set: set one, so that the sysroot has a place");

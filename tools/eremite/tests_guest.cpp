@@ -58,8 +58,9 @@ TestResult judge(const Outcome& outcome, const TestHeader& header, const Path& l
     if (outcome.timed_out || outcome.status == 124)
         return { Verdict::Failed, "time limit" };
     const auto text = fs::exists(log) ? read_file(log) : std::string();
-    const int expected = header.number("exit", 0);
-    if (outcome.status != expected)
+    // One status, or several with `|` between them.
+    const auto expected = header.one("exit").value_or("0");
+    if (std::ranges::count(split(expected, '|'), std::to_string(outcome.status)) == 0)
         return { Verdict::Failed, fmt::format("status {} instead of {}", outcome.status, expected) };
     for (const auto& pattern : header.all("expect")) {
         if (!std::regex_search(text, std::regex(pattern)))
