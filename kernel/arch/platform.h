@@ -13,6 +13,8 @@ namespace eremite::arch {
 
 /// Descriptor tables, entry stacks, per-processor block of the boot processor; before anything that may fault.
 void initialize_cpu_early();
+/// The stack that kernel_main runs on; it has a guard page below it.
+VirtualRange boot_stack();
 /// Interrupt controllers, timer; after the memory manager.
 void initialize_interrupts(const BootInfo& info);
 

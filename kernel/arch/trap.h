@@ -6,6 +6,7 @@
 // where handlers may sleep. A fault whose kernel stack is itself overflowed is reported from the entry stack.
 #pragma once
 
+#include "base/format.h"
 #include "base/types.h"
 #include "native/trap_frame.h"
 
@@ -44,6 +45,12 @@ struct Fault {
     u32 number { 0 }; // vector, exception class: for the report
     const char* name { "" }; // "page fault", for the report
 };
+
+/// A crash is being reported: from now on a fault of an instruction in the exception table goes to its fixup at once,
+/// without a look for memory, so that the report may try any address.
+void begin_crash_report();
+/// The registers of `frame`, several a line.
+void print_registers(TextSink& sink, const TrapFrame& frame);
 
 } // namespace eremite::arch
 

@@ -27,12 +27,7 @@ public:
         : m_value(std::forward<U>(value))
     {
     }
-    // Trivial for trivial T, so that it travels in two registers.
-    constexpr Result(Result&& other)
-        requires(std::is_trivially_copyable_v<T>)
-    = default;
     Result(Result&& other)
-        requires(!std::is_trivially_copyable_v<T>)
         : m_error(other.m_error)
     {
         if (other.has_value())
@@ -47,10 +42,6 @@ public:
         return *this;
     }
     constexpr ~Result()
-        requires(std::is_trivially_copyable_v<T>)
-    = default;
-    constexpr ~Result()
-        requires(!std::is_trivially_copyable_v<T>)
     {
         if (has_value())
             m_value.~T();

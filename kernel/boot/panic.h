@@ -9,4 +9,7 @@ namespace eremite {
 /// broken stack. Takes no lock that could be held.
 void print_crash_report(const arch::TrapFrame& frame);
 
+/// The image's base and the chain of frames alone.
+void print_backtrace(u64 instruction, u64 frame_pointer);
+
 } // namespace eremite

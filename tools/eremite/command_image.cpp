@@ -1,9 +1,0 @@
-#include "commands.h"
-
-#include "support.h"
-
-namespace tool {
-
-void add_image_command(CLI::App&, int&) { }
-
-} // namespace tool
