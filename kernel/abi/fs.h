@@ -29,6 +29,65 @@ inline constexpr u32 k_o_sync = 04010000;
 inline constexpr u32 k_o_path = 010000000;
 inline constexpr u32 k_o_tmpfile = 020000000 | k_o_directory;
 
+inline constexpr int k_f_dupfd = 0;
+inline constexpr int k_f_getfd = 1;
+inline constexpr int k_f_setfd = 2;
+inline constexpr int k_f_getfl = 3;
+inline constexpr int k_f_setfl = 4;
+inline constexpr int k_f_getlk = 5;
+inline constexpr int k_f_setlk = 6;
+inline constexpr int k_f_setlkw = 7;
+inline constexpr int k_f_setown = 8;
+inline constexpr int k_f_getown = 9;
+inline constexpr int k_f_ofd_getlk = 36;
+inline constexpr int k_f_ofd_setlk = 37;
+inline constexpr int k_f_ofd_setlkw = 38;
+inline constexpr int k_f_dupfd_cloexec = 1030;
+inline constexpr int k_f_setpipe_sz = 1031;
+inline constexpr int k_f_getpipe_sz = 1032;
+inline constexpr int k_f_add_seals = 1033;
+inline constexpr int k_f_get_seals = 1034;
+inline constexpr int k_fd_cloexec = 1;
+
+inline constexpr i16 k_f_rdlck = 0;
+inline constexpr i16 k_f_wrlck = 1;
+inline constexpr i16 k_f_unlck = 2;
+
+/// struct flock.
+struct FileLock {
+    i16 type { 0 };
+    i16 whence { 0 };
+    i32 padding { 0 };
+    i64 start { 0 };
+    i64 length { 0 };
+    i32 pid { 0 };
+    i32 padding2 { 0 };
+};
+static_assert(sizeof(FileLock) == 32);
+
+inline constexpr int k_lock_sh = 1;
+inline constexpr int k_lock_ex = 2;
+inline constexpr int k_lock_nb = 4;
+inline constexpr int k_lock_un = 8;
+
+inline constexpr int k_seek_set = 0;
+inline constexpr int k_seek_cur = 1;
+inline constexpr int k_seek_end = 2;
+inline constexpr int k_seek_data = 3;
+inline constexpr int k_seek_hole = 4;
+
+inline constexpr u32 k_fionread = 0x541b;
+inline constexpr u32 k_fionbio = 0x5421;
+inline constexpr u32 k_fionclex = 0x5450;
+inline constexpr u32 k_fioclex = 0x5451;
+inline constexpr u32 k_fioasync = 0x5452;
+
+inline constexpr usize k_iov_max = 1024;
+inline constexpr usize k_path_max = 4096;
+inline constexpr usize k_name_max = 255;
+/// Most that one read or write moves (MAX_RW_COUNT).
+inline constexpr usize k_max_transfer = 0x7fff'f000;
+
 inline constexpr u32 k_pollin = 0x1;
 inline constexpr u32 k_pollpri = 0x2;
 inline constexpr u32 k_pollout = 0x4;

@@ -14,6 +14,7 @@ struct PageAttributes {
     bool application { false }; // the user bit on x86_64 in `mpk` (data only); bookkeeping elsewhere
     u8 key { 0 }; // protection key; 0 where the processor has none
     CacheMode cache { CacheMode::Normal };
+    bool borrowed { false }; // the frame is not the mapping's to free; a bit of the entry that the processor ignores
     constexpr bool operator==(const PageAttributes&) const = default;
 };
 

@@ -27,7 +27,12 @@ public:
         : m_value(std::forward<U>(value))
     {
     }
+    // Trivial for trivial T, so that it travels in two registers.
+    constexpr Result(Result&& other)
+        requires(std::is_trivially_copyable_v<T>)
+    = default;
     Result(Result&& other)
+        requires(!std::is_trivially_copyable_v<T>)
         : m_error(other.m_error)
     {
         if (other.has_value())
@@ -42,6 +47,10 @@ public:
         return *this;
     }
     constexpr ~Result()
+        requires(std::is_trivially_copyable_v<T>)
+    = default;
+    constexpr ~Result()
+        requires(!std::is_trivially_copyable_v<T>)
     {
         if (has_value())
             m_value.~T();

@@ -5,13 +5,15 @@
 #include "abi/fs.h"
 #include "base/owned.h"
 #include "base/result.h"
+#include "base/string.h"
+#include "sched/process.h"
 #include "sched/wait_queue.h"
 #include "syscall/user_pointer.h"
 
 namespace eremite {
 
 class Inode;
-class PageCache;
+class MemoryObject;
 
 /// Collects where poll, select and epoll have to wait: a file calls add() with each of its queues.
 class PollTable {
@@ -35,17 +37,37 @@ public:
     /// At an offset, file position untouched. ESPIPE where there is none.
     virtual Result<usize> read_at(IoBuffer, u64) { return Errno::ESPIPE; }
     virtual Result<usize> write_at(IoBuffer, u64) { return Errno::ESPIPE; }
+    /// readv and writev in one piece; the default goes buffer by buffer until one is not filled.
+    virtual Result<usize> read_vector(std::span<const abi::IoVector> vectors);
+    virtual Result<usize> write_vector(std::span<const abi::IoVector> vectors);
     virtual Result<u64> seek(i64, int) { return Errno::ESPIPE; }
     virtual Result<> truncate(u64) { return Errno::EINVAL; }
     virtual Result<long> ioctl(u32, u64) { return Errno::ENOTTY; }
     virtual Result<> stat(abi::Stat&) = 0;
+    /// fsync, or fdatasync if `data_only`.
     virtual Result<> sync(bool) { return Errno::EINVAL; }
     /// Directory entries in Linux's linux_dirent64 format, as many as fit.
     virtual Result<usize> read_directory(IoBuffer) { return Errno::ENOTDIR; }
     /// What is ready now: POLLIN | POLLOUT | ...; adds the queues that tell of changes to `table`, if given.
-    virtual u32 poll(PollTable*) { return abi::k_pollin | abi::k_pollout; }
-    /// The pages behind a mapping of this file; ENODEV where it can't be mapped.
-    virtual Result<PageCache*> page_cache() { return Errno::ENODEV; }
+    virtual u32 poll(PollTable*) { return abi::k_pollin | abi::k_pollout | abi::k_pollrdnorm | abi::k_pollwrnorm; }
+    /// Whether epoll takes it: regular files and directories are refused with EPERM.
+    virtual bool can_poll() const { return true; }
+    /// fallocate(2).
+    virtual Result<> allocate(int, u64, u64) { return Errno::ENODEV; }
+    /// fcntl's record locks: F_GETLK, F_SETLK, F_SETLKW and F_OFD_*; flock(2) comes as k_flock_command.
+    virtual Result<> lock(int, abi::FileLock&) { return Errno::EBADF; }
+    static constexpr int k_flock_command = -1;
+    /// fcntl commands of one kind of file only: F_SETPIPE_SZ, F_ADD_SEALS, ...
+    virtual Result<long> control(int, u64) { return Errno::EINVAL; }
+    /// set_flags() by fcntl or ioctl; EINVAL for what the file can't be.
+    virtual Result<> change_flags(u32 flags)
+    {
+        set_flags(flags);
+        return {};
+    }
+    /// The pages behind a mapping of this file (its PageCache, usually); ENODEV where it can't be mapped. Lives as long as
+    /// this File does.
+    virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }
     /// Called at each close() of a descriptor to it (POSIX locks, flush); the destructor runs at the last.
@@ -70,11 +92,13 @@ private:
     std::atomic<u32> m_flags;
 };
 
-/// Descriptor numbers of the (only) process. Lookup takes no lock that a reader waits for.
+/// Descriptor numbers of the (only) process. System calls look one up by `BorrowedFile file(fd);`.
 class FdTable {
 public:
     static constexpr u32 k_default_limit = 1024;
     static constexpr u32 k_hard_limit = 1u << 20;
+
+    constexpr FdTable() = default;
 
     /// EBADF.
     Result<RefPtr<File>> get(int fd);
@@ -84,7 +108,8 @@ public:
     Result<> install_at(int fd, RefPtr<File> file, bool close_on_exec);
     /// EBADF.
     Result<> close(int fd);
-    Result<> close_range(u32 first, u32 last, bool only_set_close_on_exec);
+    /// Closes, or marks, all in [first, last].
+    void close_range(u32 first, u32 last, bool only_set_close_on_exec);
     Result<bool> close_on_exec(int fd);
     Result<> set_close_on_exec(int fd, bool value);
     void set_limit(u32 limit);
@@ -93,10 +118,19 @@ public:
     int next_open(int fd);
 
 private:
+    friend class BorrowedFile;
     struct Slot {
         RefPtr<File> file;
         bool close_on_exec { false };
     };
+    /// What stands at `fd`, or null. The caller knows that nobody changes the table meanwhile.
+    File* peek(int fd) NO_THREAD_SAFETY_ANALYSIS
+    {
+        const auto index = static_cast<u32>(fd);
+        return index < m_slots.size() ? m_slots[index].file.get() : nullptr;
+    }
+    RefPtr<File> take(u32 fd) REQUIRES(m_lock);
+
     mutable SpinLock m_lock;
     Vector<Slot> m_slots GUARDED_BY(m_lock);
     u32 m_lowest_free GUARDED_BY(m_lock) { 0 };
@@ -104,6 +138,52 @@ private:
 };
 
 /// The process's descriptors.
-FdTable& fd_table();
+extern FdTable g_fd_table;
+inline FdTable& fd_table()
+{
+    return g_fd_table;
+}
+
+/// The file behind a descriptor for the length of a system call. While the process has had but one thread, nobody else
+/// can close the descriptor, and no reference is taken.
+class BorrowedFile {
+public:
+    explicit BorrowedFile(int fd)
+    {
+        if (!g_multithreaded.load(std::memory_order_relaxed)) [[likely]] {
+            m_file = fd_table().peek(fd);
+            return;
+        }
+        m_file = share(fd);
+        m_owned = true;
+    }
+    ~BorrowedFile()
+    {
+        if (m_owned && m_file)
+            m_file->unref();
+    }
+    BorrowedFile(const BorrowedFile&) = delete;
+    BorrowedFile& operator=(const BorrowedFile&) = delete;
+
+    explicit operator bool() const { return m_file != nullptr; }
+    File* operator->() const
+    {
+        ASSERT(m_file);
+        return m_file;
+    }
+    File& operator*() const
+    {
+        ASSERT(m_file);
+        return *m_file;
+    }
+    /// A reference of the caller's own.
+    RefPtr<File> reference() const { return RefPtr<File>(m_file); }
+
+private:
+    static File* share(int fd);
+
+    File* m_file { nullptr };
+    bool m_owned { false };
+};
 
 } // namespace eremite

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/types.h"
+#include <atomic>
 
 namespace eremite {
 
@@ -18,5 +19,9 @@ struct ExitHook {
 void add_exit_hook(ExitHook& hook);
 
 inline constexpr i32 k_process_id = 1;
+
+/// Set when the process gets its second thread, before that runs, and never cleared: until then, what only the
+/// application's threads touch needs no lock (descriptors).
+inline constinit std::atomic<bool> g_multithreaded { false };
 
 } // namespace eremite

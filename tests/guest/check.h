@@ -2,7 +2,8 @@
 // A failed check prints one line and the program goes on, so that one run shows all failures.
 //
 // The runner reads these comments in the first 40 lines of a test:
-//   // machines: pc q35 microvm loader virt kvm   where it runs; default q35 and virt. `loader` is the default machine by
+//   // machines: pc q35 microvm loader virt kvm   where it runs; default q35 and virt. `loader` is the default machine
+//   by
 //                                              way of the loader; `kvm` the default machine under KVM, if there is one
 //   // arch: x86_64                            only there; default both
 //   // isolation: none stack mpk               levels; default stack
@@ -10,7 +11,7 @@
 //   // arguments: one "two three"              argv[1] onwards
 //   // cflags: -O3 -mavx2                      for the compiler; default -O2
 //   // stdin: text                             one line for standard input
-//   // exit: 3                                 the status it must end with; default 0
+//   // exit: 3                                 the status it must end with; default 0; several as 134|139
 //   // expect: REGEX                           must be found in the output (ECMAScript; repeatable)
 //   // reject: REGEX                           must not be found
 //   // timeout: 60                             seconds; default 60
@@ -31,8 +32,8 @@
 static int check_failures;
 static int check_count;
 
-__attribute__((unused, format(printf, 4, 5))) static int check_report(int good, const char* file, int line,
-    const char* format, ...)
+__attribute__((unused, format(printf, 4, 5))) static int check_report(
+    int good, const char* file, int line, const char* format, ...)
 {
     __atomic_add_fetch(&check_count, 1, __ATOMIC_RELAXED);
     if (good)
@@ -74,15 +75,15 @@ __attribute__((unused)) static int check_equal(long long actual, long long expec
         actual, (unsigned long long)actual, expected_text, expected, errno);
 }
 
-__attribute__((unused)) static int check_strings(const char* actual, const char* expected, const char* file, int line,
-    const char* text)
+__attribute__((unused)) static int check_strings(
+    const char* actual, const char* expected, const char* file, int line, const char* text)
 {
     return check_report(actual && strcmp(actual, expected) == 0, file, line, "%s is \"%s\", not \"%s\"", text,
         actual ? actual : "(null)", expected);
 }
 
-__attribute__((unused)) static int check_errno(long long result, int error, const char* file, int line,
-    const char* call, const char* error_name)
+__attribute__((unused)) static int check_errno(
+    long long result, int error, const char* file, int line, const char* call, const char* error_name)
 {
     int got = errno;
     return check_report(result == -1 && got == error, file, line, "%s gave %lld, errno %d (%s), not -1 with %s", call,

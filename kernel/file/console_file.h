@@ -1,0 +1,24 @@
+// Standard input, output and error: the console as a terminal. All that a program holds of files if it only prints.
+#pragma once
+
+#include "file/file.h"
+
+namespace eremite {
+
+/// Opens the console and installs it as descriptors 0, 1 and 2. Once, before the application starts. ENOMEM.
+Result<> open_standard_files();
+
+/// Another open file description of the console (/dev/console, /dev/tty). ENOMEM.
+Result<RefPtr<File>> open_console(u32 flags);
+
+/// Input is not a person's: no echo (command line `console=noecho`).
+void disable_console_echo();
+
+/// Ctrl-C (SIGINT) and Ctrl-\ (SIGQUIT) call `handler`, in interrupt context. Until somebody sets one, they end the
+/// process.
+void set_console_signal_handler(void (*handler)(int signal));
+
+/// Takes input from now on, so that Ctrl-C works though nobody reads; reading does so by itself.
+void watch_console_input();
+
+} // namespace eremite

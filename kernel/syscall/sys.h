@@ -1,0 +1,4 @@
+// Every system call that the table says is implemented: what its gates are made from. A line per topic.
+#pragma once
+
+#include "syscall/sys_file.h"

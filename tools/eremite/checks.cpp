@@ -1,0 +1,186 @@
+#include "checks.h"
+
+#include "process.h"
+#include "project.h"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+namespace tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const Strings k_sources { ".h", ".cpp", ".c" };
+
+CheckResult verdict_of(const Outcome& outcome)
+{
+    return { .good = outcome.ok(), .text = trim(outcome.output) };
+}
+
+CheckResult check_format()
+{
+    Strings arguments { "clang-format-19", "--dry-run", "-Werror", "--ferror-limit=1" };
+    const auto files = tracked_files(k_sources);
+    if (files.empty())
+        return { .skipped = true, .text = "git names no source file here" };
+    for (const auto& file : files)
+        arguments.push_back(file.string());
+    const auto outcome = run({ .arguments = arguments, .directory = root() });
+    if (outcome.ok())
+        return { .text = fmt::format("{} files", files.size()) };
+    std::set<std::string> bad;
+    for (const auto& line : split(outcome.output, '\n')) {
+        if (line.contains(": error:"))
+            bad.insert(line.substr(0, line.find(':')));
+    }
+    std::string text = "not formatted (clang-format-19 -i):";
+    for (const auto& file : bad)
+        text += "\n  " + fs::path(file).lexically_relative(root()).string();
+    return { .good = false, .text = text };
+}
+
+CheckResult run_script(const char* name)
+{
+    return verdict_of(run({ .arguments = { "bash", (root() / "tools/check" / name).string() }, .directory = root() }));
+}
+
+/// Names that the toolchain demands or that are ours by prefix; everything else must be in our namespace.
+bool is_allowed_symbol(std::string_view name)
+{
+    return name.starts_with("_ZN7eremite") || name.starts_with("_ZNK7eremite") || name.starts_with("__eremite_")
+        || name.contains("7eremite") || name.contains("9__eremite");
+}
+
+/// Global symbols of each liberemite.a that is built.
+CheckResult check_symbols()
+{
+    std::set<std::string> listed;
+    if (std::ifstream file(root() / "tools/check/symbols.txt"); file) {
+        for (std::string line; std::getline(file, line);) {
+            const auto words = split_words(line.substr(0, line.find('#')));
+            listed.insert(words.begin(), words.end());
+        }
+    }
+    Strings bad;
+    std::size_t count = 0;
+    for (const auto arch : { Arch::x86_64, Arch::aarch64 }) {
+        for (const auto level : { Isolation::None, Isolation::Stack, Isolation::Mpk }) {
+            const auto library = build_folder(arch) / fmt::format("kernel-{}/liberemite.a", name_of(level));
+            if (!fs::exists(library))
+                continue;
+            const auto symbols = output_of(
+                { "llvm-nm-19", "--defined-only", "--extern-only", "--format=just-symbols", library.string() });
+            std::set<std::string> names;
+            for (const auto& line : split(symbols, '\n')) {
+                if (!line.ends_with(':'))
+                    names.insert(line);
+            }
+            count += names.size();
+            for (const auto& name : names) {
+                if (!is_allowed_symbol(name) && !listed.contains(name))
+                    bad.push_back(fmt::format("  {} ({}, {})", name, name_of(arch), name_of(level)));
+            }
+        }
+    }
+    if (count == 0)
+        return { .skipped = true, .text = "no kernel library is built" };
+    if (bad.empty())
+        return { .text = fmt::format("{} global symbols", count) };
+    return { .good = false,
+        .text
+        = "symbols that an application could define too (namespace eremite, __eremite_, or tools/check/symbols.txt):\n"
+            + join(bad, "\n") };
+}
+
+/// Share of the trusted kernel's lines between `unsafe_buffer_usage begin` and `end`.
+CheckResult check_unsafe()
+{
+    constexpr double k_limit = 3.0;
+    std::size_t lines = 0;
+    std::size_t unsafe_lines = 0;
+    std::size_t regions = 0;
+    Strings open;
+    for (const auto& file : tracked_files({ ".h", ".cpp" })) {
+        const auto relative = file.lexically_relative(root()).string();
+        if (!relative.starts_with("kernel/"))
+            continue;
+        std::ifstream stream(file);
+        bool inside = false;
+        for (std::string line; std::getline(stream, line);) {
+            const auto text = trim(line);
+            if (text.empty() || text.starts_with("//"))
+                continue;
+            ++lines;
+            if (text.contains("unsafe_buffer_usage begin") || text.contains("ER_UNSAFE_BEGIN")) {
+                inside = true;
+                ++regions;
+            } else if (text.contains("unsafe_buffer_usage end") || text.contains("ER_UNSAFE_END")) {
+                inside = false;
+            } else if (inside) {
+                ++unsafe_lines;
+            }
+        }
+        if (inside)
+            open.push_back(relative);
+    }
+    if (lines == 0)
+        return { .skipped = true, .text = "no kernel" };
+    const double share = 100.0 * static_cast<double>(unsafe_lines) / static_cast<double>(lines);
+    auto text = fmt::format("{} unsafe-buffer regions, {} of {} lines ({:.1f} %, limit {:.0f} %)", regions,
+        unsafe_lines, lines, share, k_limit);
+    if (!open.empty())
+        text += "\n  a region is not closed in " + join(open, ", ");
+    return { .good = share <= k_limit && open.empty(), .text = text };
+}
+
+CheckResult check_docs()
+{
+    const auto script = root() / "tools/check/syscalls-page.sh";
+    const auto page = root() / "docs/syscalls.md";
+    if (!fs::exists(script) || !fs::exists(root() / "kernel/syscall/table.inc"))
+        return { .skipped = true, .text = "there is no table of system calls" };
+    const auto wanted = output_of({ "bash", script.string() }) + "\n";
+    if (fs::exists(page) && read_file(page) == wanted)
+        return {};
+    return { .good = false,
+        .text = "docs/syscalls.md is not what the table says: tools/check/syscalls-page.sh > docs/syscalls.md" };
+}
+
+} // namespace
+
+std::vector<Path> tracked_files(const Strings& suffixes)
+{
+    std::vector<Path> files;
+    // -c safe.directory: the folder may belong to somebody else, as in a container.
+    const auto outcome
+        = run({ .arguments = { "git", "-c", "safe.directory=*", "ls-files", "-z" }, .directory = root() });
+    if (!outcome.ok())
+        fail("git does not list the project's files: {}", trim(outcome.output));
+    for (const auto& name : split(outcome.output, '\0')) {
+        const auto ends = [&](const std::string& suffix) { return name.ends_with(suffix); };
+        if (std::ranges::any_of(suffixes, ends) && fs::exists(root() / name))
+            files.push_back(root() / name);
+    }
+    return files;
+}
+
+const std::vector<Check>& all_checks()
+{
+    static const std::vector<Check> checks {
+        { "format", "clang-format-19 has nothing to change", false, check_format },
+        { "layers", "who may include whom; no architecture conditional outside arch/ and libc/", false,
+            [] { return run_script("layers.sh"); } },
+        { "symbols", "the kernel library takes no name from the application", false, check_symbols },
+        { "unsafe", "how much of the kernel lies in unsafe-buffer regions", false, check_unsafe },
+        { "docs", "generated pages are up to date", false, check_docs },
+        { "third-party", "no source of others in the tree", false, [] { return run_script("third-party.sh"); } },
+        { "tidy-changed", "clang-tidy-19 over files that differ from main", true, [] { return check_tidy(false); } },
+        { "tidy", "clang-tidy-19 over all files", true, [] { return check_tidy(true); } },
+    };
+    return checks;
+}
+
+} // namespace tool

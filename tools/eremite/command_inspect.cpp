@@ -1,0 +1,9 @@
+#include "commands.h"
+
+#include "support.h"
+
+namespace tool {
+
+void add_inspect_command(CLI::App&, int&) { }
+
+} // namespace tool
