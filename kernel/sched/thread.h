@@ -4,10 +4,11 @@
 
 #include "arch/context.h"
 #include "arch/cpu.h"
-#include "base/intrusive.h"
+#include "base/chain.h"
 #include "base/owned.h"
 #include "base/types.h"
 #include "sched/signal_state.h"
+#include "sched/wait_queue.h"
 #include "sync/spin_lock.h"
 #include <array>
 #include <atomic>
@@ -82,6 +83,7 @@ public:
 private:
     friend class Scheduler;
     friend class ThreadTable;
+    friend struct RunQueue;
     template<typename T, typename... Arguments>
     friend Result<RefPtr<T>> make_ref(Arguments&&...);
     Thread() = default;
@@ -106,8 +108,8 @@ private:
     u32 m_live_vectors { 0 };
     bool m_is_application { false };
     bool m_owns_stack { true };
-    bool m_interruptible { false };
-    bool m_queued { false }; // in a run queue; under its lock
+    std::atomic<bool> m_interruptible { false };
+    bool m_queued_realtime { false }; // which list of the run queue it is in; under its lock
 
     std::atomic<SchedulingPolicy> m_policy { SchedulingPolicy::Other };
     std::atomic<u8> m_priority { 0 };
@@ -128,13 +130,13 @@ private:
     Restart m_restart;
     ExitActions m_exit_actions;
 
-    ListHook m_queue_hook; // run queue
-    ListHook m_table_hook; // ThreadTable
+    ChainHook<Thread> m_queue_hook; // run queue
+    ChainHook<Thread> m_table_hook; // ThreadTable
 
 
 public:
-    using RunList = List<Thread, &Thread::m_queue_hook>;
-    using TableList = List<Thread, &Thread::m_table_hook>;
+    using RunList = Chain<Thread, &Thread::m_queue_hook>;
+    using TableList = Chain<Thread, &Thread::m_table_hook>;
 };
 
 /// The running thread; exists from initialize_scheduler() on.
@@ -152,13 +154,14 @@ public:
 
     /// Gives it a number and lists it.
     static void add(Thread& thread);
-    /// Returns how many of the application's are left.
-    static u32 remove(Thread& thread);
+    /// The destructor does.
+    static void remove(Thread& thread);
 
 private:
+    friend class Scheduler;
     static constexpr usize k_buckets = 64;
     static SpinLock s_lock;
-    static std::array<Thread::TableList, k_buckets>& buckets();
+    static std::array<Thread::TableList, k_buckets> s_buckets;
     static std::atomic<u32> s_application_count;
 };
 
@@ -166,7 +169,7 @@ template<typename Visit>
 void ThreadTable::for_each_application_thread(Visit visit)
 {
     Locked lock(s_lock);
-    for (auto& bucket : buckets()) {
+    for (const auto& bucket : s_buckets) {
         for (Thread& thread : bucket) {
             if (thread.is_application() && !visit(thread))
                 return;

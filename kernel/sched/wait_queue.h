@@ -6,7 +6,7 @@
 // The lock is released while sleeping and held again afterwards, so no wake-up between check and sleep is lost.
 #pragma once
 
-#include "base/intrusive.h"
+#include "base/chain.h"
 #include "base/result.h"
 #include "sync/spin_lock.h"
 
@@ -40,7 +40,7 @@ public:
 
 private:
     friend class WaitQueue;
-    ListHook m_hook;
+    ChainHook<Waiter> m_hook;
     class WaitQueue* m_queue { nullptr };
     Thread* m_thread { nullptr };
     void (*m_callback)(Waiter&, u32) { nullptr };
@@ -48,7 +48,7 @@ private:
     bool m_exclusive { false };
 
 public:
-    using Queue = List<Waiter, &Waiter::m_hook>;
+    using Queue = Chain<Waiter, &Waiter::m_hook>;
 };
 
 /// Threads (and callbacks) that wait for something. wake_*() may be called in any context, also with other spinlocks
@@ -56,7 +56,8 @@ public:
 class WaitQueue {
 public:
     constexpr WaitQueue() = default;
-    ~WaitQueue();
+    WaitQueue(const WaitQueue&) = delete;
+    WaitQueue& operator=(const WaitQueue&) = delete;
 
     /// Puts `waiter` on the queue; the thread then checks its condition and calls sched's block(). Exclusive waiters are
     /// woken one at a time, in order of arrival.
@@ -72,12 +73,20 @@ public:
 
     /// Wakes all that are not exclusive and up to `count` that are. `events` is passed to callbacks (POLLIN, ...).
     /// Returns how many exclusive waiters were woken.
-    usize wake(usize count = 1, u32 events = 0);
+    usize wake(usize count = 1, u32 events = 0)
+    {
+        // Whoever is on its way onto the queue checks its condition after that: against its fence, ours.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return m_is_empty.load(std::memory_order_relaxed) ? 0 : wake_slow(count, events);
+    }
     usize wake_all(u32 events = 0) { return wake(SIZE_MAX, events); }
-    bool is_empty() const;
+    bool is_empty() const { return m_is_empty.load(std::memory_order_relaxed); }
 
 private:
-    mutable InterruptSpinLock m_lock;
+    usize wake_slow(usize count, u32 events);
+
+    InterruptSpinLock m_lock;
+    std::atomic<bool> m_is_empty { true };
     Waiter::Queue m_waiters GUARDED_BY(m_lock);
 };
 
@@ -95,8 +104,10 @@ public:
 
 private:
     void lock_slow();
-    // 0 free, 1 held, 2 held and somebody may sleep.
-    std::atomic<u32> m_state { 0 };
+    static constexpr u32 k_free = 0;
+    static constexpr u32 k_held = 1;
+    static constexpr u32 k_contended = 2; // held, and somebody may sleep
+    std::atomic<u32> m_state { k_free };
     std::atomic<Thread*> m_owner { nullptr };
     WaitQueue m_waiters;
 };

@@ -10,45 +10,58 @@
 
 namespace eremite {
 
-/// Test-and-test-and-set. Not recursive. Debug builds assert that a processor doesn't wait for itself.
-class CAPABILITY("SpinLock") SpinLock {
+/// The bare lock: whoever takes it has preemption or interrupts off already. For the scheduler and for the locks below.
+class CAPABILITY("RawSpinLock") RawSpinLock {
 public:
-    constexpr SpinLock() = default;
-    SpinLock(const SpinLock&) = delete;
-    SpinLock& operator=(const SpinLock&) = delete;
+    constexpr RawSpinLock() = default;
+    RawSpinLock(const RawSpinLock&) = delete;
+    RawSpinLock& operator=(const RawSpinLock&) = delete;
 
     void lock() ACQUIRE()
-    {
-        arch::disable_preemption();
-        acquire();
-    }
-    bool try_lock() TRY_ACQUIRE(true)
-    {
-        arch::disable_preemption();
-        if (!m_held.exchange(true, std::memory_order_acquire))
-            return true;
-        arch::enable_preemption();
-        return false;
-    }
-    /// May switch threads, if a reschedule became due meanwhile.
-    void unlock() RELEASE()
-    {
-        m_held.store(false, std::memory_order_release);
-        arch::enable_preemption();
-    }
-    bool is_held() const { return m_held.load(std::memory_order_relaxed); }
-
-private:
-    friend class InterruptSpinLock;
-    void acquire()
     {
         while (m_held.exchange(true, std::memory_order_acquire)) {
             while (m_held.load(std::memory_order_relaxed))
                 arch::relax();
         }
     }
+    bool try_lock() TRY_ACQUIRE(true) { return !m_held.exchange(true, std::memory_order_acquire); }
+    void unlock() RELEASE() { m_held.store(false, std::memory_order_release); }
+    bool is_held() const { return m_held.load(std::memory_order_relaxed); }
 
+private:
     std::atomic<bool> m_held { false };
+};
+
+/// Test-and-test-and-set. Not recursive.
+class CAPABILITY("SpinLock") SpinLock {
+public:
+    constexpr SpinLock() = default;
+    SpinLock(const SpinLock&) = delete;
+    SpinLock& operator=(const SpinLock&) = delete;
+
+    void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS
+    {
+        arch::disable_preemption();
+        m_lock.lock();
+    }
+    bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS
+    {
+        arch::disable_preemption();
+        if (m_lock.try_lock())
+            return true;
+        arch::enable_preemption();
+        return false;
+    }
+    /// May switch threads, if a reschedule became due meanwhile.
+    void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS
+    {
+        m_lock.unlock();
+        arch::enable_preemption();
+    }
+    bool is_held() const { return m_lock.is_held(); }
+
+private:
+    RawSpinLock m_lock;
 };
 
 /// A SpinLock that also disables interrupts while held and restores what was.
@@ -58,17 +71,17 @@ public:
     InterruptSpinLock(const InterruptSpinLock&) = delete;
     InterruptSpinLock& operator=(const InterruptSpinLock&) = delete;
 
-    void lock() ACQUIRE()
+    void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS
     {
         bool enabled = arch::disable_interrupts();
         arch::disable_preemption();
-        m_lock.acquire();
+        m_lock.lock();
         m_interrupts_were_enabled = enabled;
     }
-    void unlock() RELEASE()
+    void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS
     {
         bool enabled = m_interrupts_were_enabled;
-        m_lock.m_held.store(false, std::memory_order_release);
+        m_lock.unlock();
         if (enabled)
             arch::enable_interrupts();
         arch::enable_preemption();
@@ -76,7 +89,7 @@ public:
     bool is_held() const { return m_lock.is_held(); }
 
 private:
-    SpinLock m_lock;
+    RawSpinLock m_lock;
     bool m_interrupts_were_enabled { false };
 };
 

@@ -1,0 +1,123 @@
+// Inside the scheduler: what each processor keeps, and the steps of a switch. For sched/ alone.
+#pragma once
+
+#include "arch/clock.h"
+#include "sched/scheduler.h"
+#include "sched/timer.h"
+
+namespace eremite {
+
+/// The timers that one processor has armed, by deadline.
+class TimerQueue {
+public:
+    constexpr TimerQueue() = default;
+
+    /// Interrupts off.
+    void insert(Timer& timer, Nanoseconds deadline, u32 cpu);
+    /// Disarms it. False while it is being called back on another processor.
+    bool try_remove(Timer& timer);
+    /// Calls back what is due. Interrupts off, on the processor that owns the queue.
+    void run_expired(Nanoseconds now);
+    Nanoseconds next_deadline() const { return Nanoseconds(m_next.load(std::memory_order_relaxed)); }
+
+private:
+    static bool is_earlier(const Timer& a, const Timer& b) { return a.m_deadline < b.m_deadline; }
+    void update_next() REQUIRES(m_lock);
+
+    RawSpinLock m_lock;
+    // A pairing heap: arming and cancelling, the usual fate of a timer, are a few stores.
+    static Timer* merge(Timer* a, Timer* b);
+    static Timer* merge_pairs(Timer* first);
+    void unlink(Timer& timer) REQUIRES(m_lock);
+    Timer* m_root GUARDED_BY(m_lock) { nullptr };
+    Timer* m_running GUARDED_BY(m_lock) { nullptr };
+    std::atomic<i64> m_next { INT64_MAX };
+};
+
+/// A processor's threads that could run, and its timers. The lock is held across a switch: whoever comes out of the
+/// switch lets it go. Taken with interrupts off.
+struct RunQueue {
+    RawSpinLock lock;
+    Thread::RunList realtime GUARDED_BY(lock); // by priority, then in order of arrival
+    Thread::RunList fair GUARDED_BY(lock);
+    std::atomic<u32> count { 0 }; // written under the lock
+    bool preempt_fair GUARDED_BY(lock) { false }; // an interrupt woke somebody whom SCHED_OTHER makes room for
+    arch::PerCpu* cpu { nullptr };
+    Thread* previous { nullptr }; // who is being switched away from
+    Nanoseconds programmed { Nanoseconds::max() }; // what the processor's timer is set to
+    TimerQueue timers;
+
+    void push(Thread& thread, bool at_front) REQUIRES(lock);
+    void remove(Thread& thread) REQUIRES(lock);
+    /// The first that may run on `cpu`; null if there is none.
+    Thread* pop_for(u32 cpu) REQUIRES(lock);
+    bool has_realtime(unsigned minimum) REQUIRES(lock)
+    {
+        return !realtime.is_empty() && realtime.first()->priority() >= minimum;
+    }
+};
+
+/// All of the scheduler that needs to see into a Thread.
+class Scheduler {
+public:
+    enum class Leave : u8 { Yield, Preempt, Block, Exit };
+
+    static RunQueue& queue_of(u32 cpu);
+    static RunQueue& this_queue() { return *static_cast<RunQueue*>(arch::this_cpu().scheduler); }
+
+    /// Gives the processor to the next thread and returns when the caller has it again. Preemption is on; interrupts are
+    /// left as they are.
+    static void leave(Leave leave);
+    /// The first thing that a new thread does.
+    static void begin(void* thread);
+
+    static void prepare(Thread& thread, Interruptible interruptible);
+    static void cancel(Thread& thread);
+    static Result<> block(Thread& thread, Nanoseconds deadline);
+    static void wake(Thread& thread);
+    /// A signal is pending for `thread`: ends its wait if that is interruptible, or has it look if it runs.
+    static void notify_signal(Thread& thread);
+    /// Whether a signal or a cancellation ends an interruptible wait now.
+    static bool is_interrupted(Thread& thread);
+
+    static void timer_interrupt();
+    /// Sets the processor's timer if what is due next is earlier than what it is set to. Interrupts off.
+    static void program_timer(RunQueue& queue);
+
+    static void adopt_boot_thread(VirtualRange stack);
+    /// Gives `cpu`, which isn't running yet, its run queue. ENOMEM.
+    static Result<> prepare_processor(arch::PerCpu& cpu);
+    static void bring_online(u32 cpu) { s_online.fetch_or(CpuMask { 1 } << cpu); }
+
+    static Result<RefPtr<Thread>> create(std::string_view name, Thread::Entry entry, void* argument);
+    static void start(Thread& thread);
+    /// From now on `thread` counts as one of the application's.
+    static void make_application(Thread& thread, u64 thread_pointer);
+    static void inherit(Thread& thread, const Thread& parent);
+    static void set_scheduling(Thread& thread, SchedulingPolicy policy, u8 priority);
+    static Result<> set_affinity(Thread& thread, CpuMask mask);
+    static Nanoseconds cpu_time(const Thread& thread);
+
+    /// How another processor is told to look at its `pending`; set when more than one runs.
+    static std::atomic<void (*)(u32)> s_send_reschedule;
+    static std::atomic<CpuMask> s_online;
+    static std::atomic<CpuMask> s_idle;
+
+private:
+    using State = Thread::State;
+
+    static Thread* switch_away(Leave leave) NO_THREAD_SAFETY_ANALYSIS;
+    static void switch_to(RunQueue& queue, Thread& previous, Thread& next);
+    static Thread* finish_switch() NO_THREAD_SAFETY_ANALYSIS;
+    static Thread* wait_for_work(RunQueue& queue, Thread& previous) REQUIRES(queue.lock);
+    static bool stays(RunQueue& queue, const Thread& thread, Leave leave) REQUIRES(queue.lock);
+    static Thread* steal(u32 cpu) NO_THREAD_SAFETY_ANALYSIS;
+    static void enqueue(Thread& thread, bool woken);
+    static void account(Thread& thread, Nanoseconds now);
+    static u32 choose_cpu(const Thread& thread);
+    static void request_reschedule(u32 cpu);
+    static Nanoseconds slice_of(const Thread& thread);
+    static bool has_used_slice(const Thread& thread) { return thread.m_slice_left <= Nanoseconds(0); }
+};
+
+} // namespace eremite

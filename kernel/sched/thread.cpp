@@ -1,0 +1,181 @@
+#include "sched/thread.h"
+
+#include "mm/kernel_stack.h"
+#include "sched/run_queue.h"
+#include "sched/scheduler.h"
+#include "syscall/dispatch.h"
+#include <algorithm>
+
+namespace eremite {
+
+constinit SpinLock ThreadTable::s_lock;
+constinit std::array<Thread::TableList, ThreadTable::k_buckets> ThreadTable::s_buckets {};
+constinit std::atomic<u32> ThreadTable::s_application_count { 0 };
+
+namespace {
+
+constinit std::atomic<i32> s_next_tid { 1 };
+
+} // namespace
+
+// --- Table
+
+void ThreadTable::add(Thread& thread)
+{
+    // Numbers aren't used again: it would take 2^30 threads.
+    thread.m_tid = s_next_tid.fetch_add(1, std::memory_order_relaxed);
+    Locked lock(s_lock);
+    s_buckets[static_cast<usize>(thread.m_tid) % k_buckets].push_back(thread);
+}
+
+void ThreadTable::remove(Thread& thread)
+{
+    Locked lock(s_lock);
+    s_buckets[static_cast<usize>(thread.m_tid) % k_buckets].remove(thread);
+}
+
+RefPtr<Thread> ThreadTable::find(i32 tid)
+{
+    Locked lock(s_lock);
+    for (Thread& thread : s_buckets[static_cast<usize>(tid) % k_buckets]) {
+        if (thread.m_tid == tid && thread.try_ref())
+            return RefPtr<Thread>::adopt(&thread);
+    }
+    return nullptr;
+}
+
+// --- Thread
+
+Result<RefPtr<Thread>> Scheduler::create(std::string_view name, Thread::Entry entry, void* argument)
+{
+    auto thread = TRY(make_ref<Thread>());
+    thread->m_kernel_stack = TRY(allocate_kernel_stack());
+    // The vector area has the top of the stack; it is written when the thread is preempted for the first time.
+    u64 area = align_down(thread->m_kernel_stack.end().value() - arch::vector_state_size(), 64);
+    thread->m_vector_area = reinterpret_cast<void*>(area);
+    thread->m_stack_top = area;
+    thread->m_entry = entry;
+    thread->m_argument = argument;
+    thread->set_name(name);
+    thread->m_cpu.store(arch::this_cpu().id, std::memory_order_relaxed);
+    arch::prepare_context(thread->m_context, thread->m_stack_top, Scheduler::begin, thread.get());
+    ThreadTable::add(*thread);
+    return thread;
+}
+
+Thread::~Thread()
+{
+    if (m_tid != 0)
+        ThreadTable::remove(*this);
+    if (m_kernel_stack.length != 0)
+        free_kernel_stack(m_kernel_stack);
+}
+
+Result<RefPtr<Thread>> Thread::create(std::string_view name, Entry entry, void* argument)
+{
+    return Scheduler::create(name, entry, argument);
+}
+
+Result<RefPtr<Thread>> Thread::create_kernel(std::string_view name, Entry entry, void* argument)
+{
+    auto thread = TRY(Scheduler::create(name, entry, argument));
+    thread->start();
+    return thread;
+}
+
+void Scheduler::start(Thread& thread)
+{
+    thread.ref(); // the scheduler's, which finish_switch() hands on when the thread has ended
+    wake(thread);
+}
+
+void Thread::start()
+{
+    Scheduler::start(*this);
+}
+
+void Scheduler::make_application(Thread& thread, u64 thread_pointer)
+{
+    thread.m_is_application = true;
+    thread.m_thread_pointer = thread_pointer;
+    ThreadTable::s_application_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Scheduler::inherit(Thread& thread, const Thread& parent)
+{
+    thread.m_policy.store(parent.policy(), std::memory_order_relaxed);
+    thread.m_priority.store(parent.priority(), std::memory_order_relaxed);
+    thread.m_nice.store(parent.nice(), std::memory_order_relaxed);
+    thread.m_affinity.store(parent.affinity(), std::memory_order_relaxed);
+    thread.m_name = parent.m_name;
+    thread.m_signals.mask = parent.m_signals.mask;
+}
+
+std::string_view Thread::name() const
+{
+    std::string_view all(m_name.data(), m_name.size());
+    return all.substr(0, all.find('\0'));
+}
+
+void Thread::set_name(std::string_view name)
+{
+    m_name = {};
+    std::ranges::copy(name.substr(0, k_name_length), m_name.begin());
+}
+
+Nanoseconds Thread::cpu_time() const
+{
+    return Scheduler::cpu_time(*this);
+}
+
+void remember_interrupted_call(std::span<const u64> arguments)
+{
+    Thread::Restart& restart = current().restart();
+    restart.valid = true;
+    std::ranges::copy(arguments, restart.arguments.begin());
+    // Whatever became of the signal, the exit of the call has to decide.
+    arch::disable_preemption();
+    arch::this_cpu().pending.fetch_or(arch::k_pending_signal, std::memory_order_relaxed);
+    arch::enable_preemption();
+}
+
+// --- The first thread
+
+namespace {
+
+alignas(Thread) constinit std::array<u8, sizeof(Thread)> s_boot_thread {};
+
+} // namespace
+
+void Scheduler::adopt_boot_thread(VirtualRange stack)
+{
+    arch::PerCpu& cpu = arch::this_cpu();
+    auto* thread = ::new (static_cast<void*>(s_boot_thread.data())) Thread;
+    thread->m_kernel_stack = stack;
+    thread->m_stack_top = stack.end().value();
+    thread->m_state.store(State::Running, std::memory_order_relaxed);
+    thread->m_is_running.store(true, std::memory_order_relaxed);
+    // Not on the stack, as the other threads': its top is in use.
+    thread->m_vector_area = kmalloc(arch::vector_state_size(), 64);
+    ASSERT(thread->m_vector_area);
+    thread->set_name("main");
+    cpu.current = thread;
+    cpu.kernel_stack_top = thread->m_stack_top;
+    cpu.kernel_stack_bottom = stack.start.value();
+    ThreadTable::add(*thread);
+}
+
+void initialize_scheduler(VirtualRange boot_stack)
+{
+    ASSERT(Scheduler::prepare_processor(arch::this_cpu()).has_value());
+    Scheduler::adopt_boot_thread(boot_stack);
+    Scheduler::bring_online(0);
+}
+
+void start_application(u64 entry, u64 stack_pointer)
+{
+    Scheduler::make_application(current(), 0);
+    arch::enter_application(entry, stack_pointer, 0);
+}
+
+} // namespace eremite
