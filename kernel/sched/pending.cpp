@@ -1,4 +1,5 @@
 // The ways out of the kernel on which something may be waiting: the processor is wanted, a signal has come.
+#include "arch/signal.h"
 #include "arch/trap.h"
 #include "sched/run_queue.h"
 #include "sched/signal_hooks.h"

@@ -131,7 +131,7 @@ Nanoseconds Thread::cpu_time() const
 void remember_interrupted_call(std::span<const u64> arguments)
 {
     Thread::Restart& restart = current().restart();
-    restart.valid = true;
+    restart.valid = !std::exchange(restart.suppressed, false);
     std::ranges::copy(arguments, restart.arguments.begin());
     // Whatever became of the signal, the exit of the call has to decide.
     arch::disable_preemption();

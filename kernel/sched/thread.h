@@ -51,6 +51,7 @@ public:
     /// What a system call that EINTR ended was called with, for SA_RESTART. Only the thread itself.
     struct Restart {
         bool valid { false };
+        bool suppressed { false }; // the cancellation signal wants to see EINTR
         std::array<u64, 6> arguments {};
     };
     Restart& restart() { return m_restart; }

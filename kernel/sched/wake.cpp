@@ -40,6 +40,7 @@ Result<> Scheduler::block(Thread& thread, Nanoseconds deadline)
             && thread.m_signals.interrupt_next_wait.exchange(false);
         if (cancelled || is_interrupted(thread)) {
             cancel(thread);
+            thread.m_restart.suppressed = cancelled;
             return Errno::EINTR;
         }
     }
