@@ -1,0 +1,134 @@
+// A flattened device tree (Devicetree Specification 0.4, chapter 5), read in place. The blob is the monitor's and not
+// trusted: create() walks all of it once, so that later walks cannot leave it, and everything that refers from one node to
+// another (phandles, ranges) is bounded.
+//
+// Runs before the image is relocated too, so nothing here refers to data that holds addresses. No allocation, no locks.
+#pragma once
+
+#include "base/result.h"
+#include "base/types.h"
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace eremite {
+
+class DeviceTree {
+public:
+    static constexpr usize k_max_depth = 16;
+    static constexpr u32 k_magic = 0xd00dfeed;
+
+    /// A property's value; all integers in it are big-endian.
+    class Property {
+    public:
+        constexpr Property() = default;
+        constexpr explicit Property(std::span<const u8> bytes)
+            : m_bytes(bytes)
+            , m_present(true)
+        {
+        }
+        explicit operator bool() const { return m_present; }
+        std::span<const u8> bytes() const { return m_bytes; }
+        /// How many 32-bit cells it holds.
+        usize cell_count() const { return m_bytes.size() / 4; }
+        /// Cell `index`; 0 beyond the end.
+        u32 cell(usize index) const;
+        /// `count` (0 to 2) cells from `index` on as one number.
+        u64 number(usize index, usize count) const;
+        /// Text up to the first NUL.
+        std::string_view text() const;
+        /// Whether a list of strings holds `wanted`.
+        bool lists(std::string_view wanted) const;
+
+    private:
+        std::span<const u8> m_bytes;
+        bool m_present { false };
+    };
+
+    /// A node, and the way to it from the root. Invalid (false) where there is none.
+    class Node {
+    public:
+        constexpr Node() = default;
+        explicit operator bool() const { return m_tree != nullptr; }
+        /// With unit address: "memory@40000000".
+        std::string_view name() const;
+        /// Without.
+        std::string_view base_name() const;
+        Property property(std::string_view name) const;
+        bool is_compatible(std::string_view with) const { return property("compatible").lists(with); }
+        /// status is absent or "okay".
+        bool is_enabled() const;
+        Node parent() const;
+        /// The next one in the order of the blob, depth first.
+        Node next() const;
+        usize depth() const { return m_depth; }
+
+        /// Entry `index` of `reg`, translated to physical addresses through the buses above.
+        /// ENOENT: no such entry; EINVAL: malformed, or a bus that translates nothing.
+        Result<PhysicalRange> reg(usize index) const;
+        /// Entry `index` of `interrupts` as a GIC has it, as INTID (SPIs from 32 on). ENOENT, EINVAL, ELOOP (controllers
+        /// that refer to one another in a circle).
+        struct Interrupt {
+            u32 number { 0 };
+            bool edge { false };
+        };
+        Result<Interrupt> interrupt(usize index) const;
+
+    private:
+        friend class DeviceTree;
+        u32 offset() const { return m_path[m_depth]; }
+        const DeviceTree* m_tree { nullptr };
+        std::array<u32, k_max_depth> m_path {}; // offsets of BEGIN_NODE tokens in the structure block, root first
+        usize m_depth { 0 };
+    };
+
+    constexpr DeviceTree() = default;
+
+    /// Checks the whole blob, which begins at `memory` and may be shorter than that. On failure, `problem` says what is
+    /// wrong. The tree refers to `memory`.
+    static bool create(std::span<const u8> memory, DeviceTree& tree, std::string_view& problem);
+
+    usize size() const { return m_size; }
+    Node root() const;
+    /// By names of nodes, "/soc/uart"; a part without '@' also matches one with it. Follows no aliases.
+    Node find_path(std::string_view path) const;
+    Node find_compatible(std::string_view with) const;
+    Node find_phandle(u32 phandle) const;
+    /// Calls `visit(node)` for each, depth first.
+    template<typename Visit> void for_each(Visit visit) const
+    {
+        for (Node node = root(); node; node = node.next())
+            visit(node);
+    }
+    /// Calls `visit(address, size)` for each entry of the memory reservation block.
+    template<typename Visit> void for_each_reservation(Visit visit) const
+    {
+        for (usize offset = 0; offset + 16 <= m_reservations.size(); offset += 16) {
+            u64 address = Property(m_reservations.subspan(offset)).number(0, 2);
+            u64 size = Property(m_reservations.subspan(offset)).number(2, 2);
+            if (address == 0 && size == 0)
+                return;
+            visit(address, size);
+        }
+    }
+
+private:
+    enum class Token : u32 { BeginNode = 1, EndNode = 2, Property = 3, Nop = 4, End = 9 };
+    struct Item {
+        Token token;
+        std::string_view name; // of the node or the property
+        std::span<const u8> value;
+        u32 next { 0 }; // offset of the next token
+    };
+    /// The token at `offset`; false if it doesn't lie wholly in the block.
+    bool read(u32 offset, Item& item) const;
+    bool read_string(std::span<const u8> block, usize offset, std::string_view& text) const;
+    bool check(std::string_view& problem) const;
+
+    std::span<const u8> m_structure;
+    std::span<const u8> m_strings;
+    std::span<const u8> m_reservations;
+    usize m_size { 0 };
+};
+
+} // namespace eremite
