@@ -2,12 +2,11 @@
 // sets handlers. Without it, what a signal does is its default action.
 #pragma once
 
+#include "abi/signal.h"
 #include "arch/trap.h"
 #include "sched/thread.h"
 
 namespace eremite {
-
-struct SignalInformation;
 
 struct SignalHooks {
     /// Delivers what is pending: changes `frame` for the handler, perhaps for several. `had_interrupted`: a system call is
@@ -16,18 +15,28 @@ struct SignalHooks {
     /// Whether the signal that deliver() would deliver first lets a system call be made again (SA_RESTART, or no handler).
     bool (*restarts_next)();
     /// A fault of the running thread. False: no handler, or none that can be called.
-    bool (*deliver_fault)(arch::TrapFrame& frame, const arch::Fault& fault, const SignalInformation& information);
-    /// Sends it to the running thread or, if `thread` is null, to the process. Any context.
-    void (*send)(Thread* thread, const SignalInformation& information);
+    bool (*deliver_fault)(arch::TrapFrame& frame, const arch::Fault& fault, const abi::SignalInfo& information);
+    /// Sends it to the thread or, if that is null, to the process. Any context.
+    void (*send)(Thread* thread, const abi::SignalInfo& information);
+    /// Forgets what was sent to a thread that ends.
+    void (*forget)(Thread& thread);
 };
 
 extern std::atomic<const SignalHooks*> g_signal_hooks;
 
-/// Whether `address` is code of the application, not of the kernel that is linked to it. Defined by the architecture.
+/// Whether `address` is no code of the kernel's, which is linked to the application. Defined by the architecture.
 bool is_application_code(u64 address);
 
 /// Sends `number` on behalf of the kernel (SIGPIPE, SIGALRM, SIGINT, ...) to `thread`, or to the process if that is null.
 /// Without the machinery a signal that isn't blocked or ignored by default ends the process. Any context.
 void send_kernel_signal(int number, Thread* thread = nullptr);
+void send_kernel_signal(const abi::SignalInfo& information, Thread* thread);
+
+enum class DefaultAction : u8 { Ignore, End, EndWithReport };
+DefaultAction default_action(int number);
+/// "SIGSEGV".
+const char* signal_name(int number);
+/// The default action of a signal that ends the process, carried out.
+[[noreturn]] void end_by_signal(int number);
 
 } // namespace eremite

@@ -1,0 +1,191 @@
+// Faults: a page that isn't there yet, a copy from or to the application that goes wrong, a mistake of the application's
+// (a signal, or the report and the end), a mistake of the kernel's (the end).
+#include "arch/trap.h"
+
+#include "abi/signal.h"
+#include "arch/platform.h"
+#include "arch/user_copy.h"
+#include "base/log.h"
+#include "boot/panic.h"
+#include "mm/kernel_stack.h"
+#include "mm/page_fault.h"
+#include "sched/process.h"
+#include "sched/signal_hooks.h"
+#include "syscall/user_pointer.h"
+#include <string_view>
+
+namespace eremite {
+
+namespace {
+
+using arch::Access;
+using arch::FaultKind;
+
+/// What a panic ends with: as if by SIGABRT.
+constexpr int k_kernel_failure = 134;
+/// How far below a stack pointer the program may touch its stack: a large frame, or a probe.
+constexpr u64 k_stack_reach = 64_KiB;
+
+constexpr std::string_view verb(Access access)
+{
+    switch (access) {
+    case Access::Read:
+        return "read";
+    case Access::Write:
+        return "write";
+    case Access::Execute:
+        return "execution";
+    }
+    return "access";
+}
+
+/// siginfo's si_signo, si_code and si_addr for a fault; uapi/asm-generic/siginfo.h.
+abi::SignalInfo signal_for(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultResult page)
+{
+    abi::SignalInfo information;
+    auto set = [&](int number, int code, u64 address) {
+        information.number = number;
+        information.code = code;
+        information.fields.fault.address = address;
+    };
+    u64 instruction = frame.instruction_pointer();
+    switch (fault.kind) {
+    case FaultKind::Page:
+        if (page == PageFaultResult::BeyondEnd || page == PageFaultResult::OutOfMemory)
+            set(abi::k_sigbus, abi::k_bus_adrerr, fault.address);
+        else
+            set(abi::k_sigsegv, page == PageFaultResult::NotAllowed ? abi::k_segv_accerr : abi::k_segv_maperr, fault.address);
+        break;
+    case FaultKind::ProtectionKey:
+        set(abi::k_sigsegv, abi::k_segv_pkuerr, fault.address);
+        break;
+    case FaultKind::InvalidInstruction:
+        set(abi::k_sigill, abi::k_ill_illopn, instruction);
+        break;
+    case FaultKind::DivideError:
+        set(abi::k_sigfpe, abi::k_fpe_intdiv, instruction);
+        break;
+    case FaultKind::FloatingPoint:
+        set(abi::k_sigfpe, abi::k_fpe_fltinv, instruction);
+        break;
+    case FaultKind::Alignment:
+        set(abi::k_sigbus, abi::k_bus_adraln, fault.address);
+        break;
+    case FaultKind::Breakpoint:
+        set(abi::k_sigtrap, abi::k_si_kernel, instruction);
+        break;
+    case FaultKind::SingleStep:
+        set(abi::k_sigtrap, abi::k_trap_trace, instruction);
+        break;
+    case FaultKind::ControlProtection:
+        set(abi::k_sigsegv, abi::k_segv_cperr, instruction);
+        break;
+    case FaultKind::GeneralProtection:
+    case FaultKind::Machine:
+    case FaultKind::Double:
+        set(abi::k_sigsegv, abi::k_si_kernel, 0);
+        break;
+    }
+    return information;
+}
+
+bool is_stack_overflow(const arch::TrapFrame& frame, const arch::Fault& fault)
+{
+    const char* place = describe_address(VirtualAddress(fault.address));
+    bool is_guard = !place || std::string_view(place).find("guard") != std::string_view::npos;
+    u64 pointer = frame.stack_pointer();
+    return is_guard && fault.access != Access::Execute && fault.address + k_stack_reach > pointer
+        && fault.address < pointer + k_stack_reach;
+}
+
+void report_page_fault(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultResult page)
+{
+    VirtualAddress address(fault.address);
+    const char* place = describe_address(address);
+    std::string_view what = verb(fault.access);
+    u64 from = frame.instruction_pointer();
+    const Thread* thread = arch::current_thread();
+    if (page == PageFaultResult::OutOfMemory)
+        log_error("out of memory: no frame left for the {} at {}, from {:x}", what, address, from);
+    else if (page == PageFaultResult::BeyondEnd)
+        log_error("{}: {} behind the end of a mapped file at {}, from {:x}", fault.name, what, address, from);
+    else if (is_stack_overflow(frame, fault) && thread)
+        log_error("{}: stack overflow in thread {} ({}): {} at {}, stack pointer {:x}, from {:x}", fault.name,
+            thread->name(), thread->tid(), what, address, frame.stack_pointer(), from);
+    else if (fault.address < k_page_size && fault.access == Access::Execute)
+        log_error("{}: call of a null pointer, execution at {}", fault.name, address);
+    else if (fault.address < k_page_size)
+        log_error("{}: null dereference: {} at {}, from {:x}", fault.name, what, address, from);
+    else if (!place)
+        log_error("{}: {} of unmapped memory at {}, from {:x}", fault.name, what, address, from);
+    else
+        log_error("{}: {} {} {} at {}, from {:x}", fault.name, what, fault.access == Access::Write ? "to" : "of", place,
+            address, from);
+}
+
+void report(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultResult page)
+{
+    if (fault.kind == FaultKind::Page)
+        report_page_fault(frame, fault, page);
+    else if (fault.kind == FaultKind::ProtectionKey)
+        log_error("isolation: application {} trusted kernel memory at {}, from {:x}",
+            fault.access == Access::Write ? "wrote" : "read", VirtualAddress(fault.address), frame.instruction_pointer());
+    else
+        log_error("{} (code {:x}), from {:x}", fault.name, fault.code, frame.instruction_pointer());
+    print_crash_report(frame);
+}
+
+[[noreturn]] void end_kernel(const arch::TrapFrame& frame, const arch::Fault& fault)
+{
+    const Thread* thread = arch::current_thread();
+    if (is_kernel_stack_guard(VirtualAddress(fault.address)))
+        log_error("panic: kernel stack overflow in thread {} ({})", thread ? thread->name() : "none", thread ? thread->tid() : 0);
+    else
+        log_error("panic: {} in the kernel, thread {} ({}): {} at {}, code {:x}", fault.name,
+            thread ? thread->name() : "none", thread ? thread->tid() : 0, verb(fault.access), VirtualAddress(fault.address),
+            fault.code);
+    print_crash_report(frame);
+    arch::power_off(k_kernel_failure);
+}
+
+bool is_on_kernel_stack(u64 address)
+{
+    const arch::PerCpu& cpu = arch::this_cpu();
+    return address >= cpu.kernel_stack_bottom && address <= cpu.kernel_stack_top;
+}
+
+} // namespace
+
+void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
+{
+    Thread* thread = arch::current_thread();
+    const arch::PerCpu& cpu = arch::this_cpu();
+    bool may_sleep = thread && cpu.preempt_count == 0 && cpu.interrupt_depth == 0 && frame.interrupts_were_enabled();
+    PageFaultResult page = PageFaultResult::NotMapped;
+    // The kernel touches the application's memory on its behalf: those pages come on demand, too. Under a lock they
+    // can't: the copy fails, and whoever holds the lock tries again without.
+    if (fault.kind == FaultKind::Page && may_sleep && is_application_range(fault.address, 1)) {
+        thread->enter_exception();
+        page = handle_page_fault(VirtualAddress(fault.address), fault.access);
+        thread->leave_exception();
+        if (page == PageFaultResult::Resolved)
+            return;
+    }
+    if (u64 fixup = arch::fixup_for(frame.instruction_pointer())) {
+        frame.set_instruction_pointer(fixup);
+        return;
+    }
+    bool in_kernel = !thread || !thread->is_application() || !is_application_code(frame.instruction_pointer())
+        || is_on_kernel_stack(frame.stack_pointer()) || fault.kind == FaultKind::Machine || fault.kind == FaultKind::Double;
+    if (in_kernel)
+        end_kernel(frame, fault);
+
+    abi::SignalInfo information = signal_for(frame, fault, page);
+    const SignalHooks* hooks = g_signal_hooks.load(std::memory_order_acquire);
+    if (hooks && hooks->deliver_fault(frame, fault, information))
+        return;
+    report(frame, fault, page);
+    kill_process(information.number);
+}
+
+} // namespace eremite
