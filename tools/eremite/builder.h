@@ -51,6 +51,9 @@ struct BuildOptions {
 /// The ELF file of the application, built when need be. An ELF file is itself.
 Path build_app(const App& app, const BuildOptions& options);
 
+/// All programs that `app` makes.
+std::vector<Path> build_programs(const App& app, const BuildOptions& options);
+
 /// Compiles and links C or C++ files into `output` with the SDK; `log` receives the compiler's output. True if it
 /// worked.
 bool compile(

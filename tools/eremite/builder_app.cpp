@@ -83,7 +83,8 @@ Strings programs_of(const Path& folder)
     return programs;
 }
 
-Path build_folder_app(const App& app, const BuildOptions& options)
+/// Configures and builds; the programs that come of it.
+std::vector<Path> build_folder_programs(const App& app, const BuildOptions& options)
 {
     const auto folder = app_folder(app, options.target);
     const FileLock lock(Path(folder.string() + ".lock"));
@@ -123,18 +124,29 @@ Path build_folder_app(const App& app, const BuildOptions& options)
             fs::remove(folder / program);
     }
     run_step({ "ninja", "-C", folder.string() }, log, fmt::format("building {}", app.name));
-
-    const auto wanted = options.program.empty() ? app.name : options.program;
-    const auto matches = [&](const std::string& program) { return Path(program).filename() == wanted; };
-    const auto found = std::ranges::find_if(programs, matches);
-    if (found != programs.end())
-        return folder / *found;
-    if (programs.size() == 1 && options.program.empty())
-        return folder / programs.front();
     if (programs.empty())
         fail("{}: its CMakeLists.txt has no add_executable()", app.path.string());
+    std::vector<Path> paths;
+    for (const auto& program : programs)
+        paths.push_back(folder / program);
+    return paths;
+}
+
+Path build_folder_app(const App& app, const BuildOptions& options)
+{
+    const auto programs = build_folder_programs(app, options);
+    const auto wanted = options.program.empty() ? app.name : options.program;
+    const auto found
+        = std::ranges::find_if(programs, [&](const Path& program) { return program.filename() == wanted; });
+    if (found != programs.end())
+        return *found;
+    if (programs.size() == 1 && options.program.empty())
+        return programs.front();
+    Strings names;
+    for (const auto& program : programs)
+        names.push_back(program.filename().string());
     fail("{} makes {} programs and none is called {}: choose one by --program: {}", app.path.string(), programs.size(),
-        wanted, join(programs, ", "));
+        wanted, join(names, ", "));
 }
 
 Path build_source_file(const App& app, const BuildOptions& options)
@@ -275,6 +287,14 @@ bool compile(Target target, const std::vector<Path>& sources, const Strings& fla
     arguments.push_back(output.string());
     fs::create_directories(output.parent_path());
     return run({ .arguments = arguments, .output_file = log }).ok();
+}
+
+std::vector<Path> build_programs(const App& app, const BuildOptions& options)
+{
+    if (app.kind != AppKind::Folder)
+        return { build_app(app, options) };
+    ensure_toolchain(options.target);
+    return build_folder_programs(app, options);
 }
 
 Path build_app(const App& app, const BuildOptions& options)
