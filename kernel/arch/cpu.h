@@ -17,6 +17,7 @@ inline constexpr u32 k_max_cpus = 64;
 /// Bits of PerCpu::pending: why a thread should look in at the kernel before it goes on.
 inline constexpr u32 k_pending_reschedule = 1;
 inline constexpr u32 k_pending_signal = 2;
+inline constexpr u32 k_pending_trace = 4; // system calls are traced (strace): set for good, on all processors
 
 /// What a processor knows about itself, reached by GS (x86_64), TPIDR_EL1 (aarch64) or a global (host).
 /// The first fields are read by assembly at fixed offsets.

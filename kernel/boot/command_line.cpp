@@ -9,7 +9,8 @@ bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/// Reads words from a buffer and writes them, without quotes, to its start: what is written never overtakes the reading.
+/// Reads words from a buffer and writes them, without quotes, to its start: what is written never overtakes the
+/// reading.
 class Packer {
 public:
     Packer(std::span<char> buffer, usize length)

@@ -23,8 +23,7 @@ CommandLine parse_command_line(std::span<char> buffer, usize length);
 bool next_word(std::string_view& packed, std::string_view& word);
 
 /// Calls `function(word)` for each word.
-template<typename Function>
-void for_each_word(std::string_view packed, Function function)
+template<typename Function> void for_each_word(std::string_view packed, Function function)
 {
     std::string_view word;
     while (next_word(packed, word))

@@ -39,7 +39,8 @@ void print_backtrace(u64 instruction, u64 frame_pointer)
         // A frame begins with the caller's frame pointer, then the return address, on both architectures.
         u64 next;
         u64 return_address;
-        if (!read_word(frame_pointer, next) || !read_word(frame_pointer + 8, return_address) || !is_text(return_address))
+        if (!read_word(frame_pointer, next) || !read_word(frame_pointer + 8, return_address)
+            || !is_text(return_address))
             return;
         format_to(sink, "  #{} {:x}\n", i, return_address);
         // From the kernel's stack to the application's the chain jumps; on one stack it only goes up.
@@ -69,8 +70,8 @@ void panic(const char* message, const char* file, int line)
     if (file)
         format_to(sink, " ({}:{})", file, line);
     format_to(sink, "\n");
-    print_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)),
-        reinterpret_cast<u64>(__builtin_frame_address(0)));
+    print_backtrace(
+        reinterpret_cast<u64>(__builtin_return_address(0)), reinterpret_cast<u64>(__builtin_frame_address(0)));
     arch::power_off(134);
 }
 

@@ -36,8 +36,7 @@ struct MapEntry {
     u32 reserved;
 };
 
-template<typename T>
-bool read(const PhysicalWindow& window, u64 address, T& value)
+template<typename T> bool read(const PhysicalWindow& window, u64 address, T& value)
 {
     std::span<const u8> bytes = window.at(address, sizeof(T));
     if (bytes.empty())

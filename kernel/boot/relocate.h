@@ -1,5 +1,5 @@
-// Applies a static-PIE image's relocations (ELF gABI: RELA and RELR; psABI: the relative type). Shared by direct boot on
-// every architecture; runs before anything is relocated, so it refers to nothing that needs to be.
+// Applies a static-PIE image's relocations (ELF gABI: RELA and RELR; psABI: the relative type). Shared by direct boot
+// on every architecture; runs before anything is relocated, so it refers to nothing that needs to be.
 #pragma once
 
 #include "base/types.h"
@@ -15,8 +15,8 @@ struct ElfRela {
 
 /// The image lies at `image` now and will run at `base`; it was linked at 0. False for a type other than
 /// `relative_type`, or a target outside of the image.
-[[gnu::always_inline]] inline bool relocate_image(std::span<u8> image, u64 base, std::span<const ElfRela> rela,
-    std::span<const u64> relr, u32 relative_type)
+[[gnu::always_inline]] inline bool relocate_image(
+    std::span<u8> image, u64 base, std::span<const ElfRela> rela, std::span<const u64> relr, u32 relative_type)
 {
     auto add = [&](u64 offset, u64 value, bool replace) {
         if (offset > image.size() - sizeof(u64))

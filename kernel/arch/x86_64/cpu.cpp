@@ -78,8 +78,7 @@ void fill_idt()
     }
 }
 
-template<usize Size>
-NativeCpu::Bounds bounds_of(std::array<u8, Size>& stack)
+template<usize Size> NativeCpu::Bounds bounds_of(std::array<u8, Size>& stack)
 {
     u64 bottom = reinterpret_cast<u64>(stack.data());
     return { bottom, bottom + Size };
@@ -126,8 +125,8 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
     asm volatile("lgdt %0" : : "m"(gdt));
     asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" : : "i"(k_kernel_code) : "rax", "memory");
     asm volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs"
-                 :
-                 : "r"(u32 { k_kernel_data }), "r"(0));
+        :
+        : "r"(u32 { k_kernel_data }), "r"(0));
     asm volatile("ltr %w0" : : "r"(u32 { k_task_state }));
     asm volatile("lidt %0" : : "m"(idt));
     write_msr(k_msr_gs_base, reinterpret_cast<u64>(&cpu));

@@ -50,7 +50,8 @@ inline constexpr usize k_boot_stack_size = 16_KiB;
 
 /// Gives the boot processor its PerCpu, descriptor tables and entry stacks.
 void adopt_boot_processor();
-/// Gives the calling processor its own: GS, GDT, TSS, the common IDT, control registers. Entry stacks are set in `native`.
+/// Gives the calling processor its own: GS, GDT, TSS, the common IDT, control registers. Entry stacks are set in
+/// `native`.
 void load_processor_state(PerCpu& cpu, NativeCpu& native);
 /// Takes the guard pages of boot and entry stacks out of the image's mapping.
 void seal_early_stacks();

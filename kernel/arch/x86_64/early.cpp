@@ -183,8 +183,7 @@ void map_image(u64 load_address, u64 base)
     map(__eremite_bss_start, __eremite_bss_end, write);
 }
 
-template<typename T>
-std::span<const T> span_between(const char* start, const char* end)
+template<typename T> std::span<const T> span_between(const char* start, const char* end)
 {
     return { reinterpret_cast<const T*>(start),
         (reinterpret_cast<u64>(end) - reinterpret_cast<u64>(start)) / sizeof(T) };
@@ -283,8 +282,8 @@ void set_early_entry(u64 address, u64 entry)
     BootInfo& info = s_boot_info;
     info.protocol = "PVH";
 
-    std::span<char> copy(reinterpret_cast<char*>(s_boot_memory.take_pages(
-                             (info.command_line.size() + k_page_size) / k_page_size)),
+    std::span<char> copy(
+        reinterpret_cast<char*>(s_boot_memory.take_pages((info.command_line.size() + k_page_size) / k_page_size)),
         info.command_line.size() + 1);
     std::copy(info.command_line.begin(), info.command_line.end(), copy.begin());
 
@@ -304,8 +303,8 @@ void set_early_entry(u64 address, u64 entry)
         if (end > image_end)
             map_direct(std::max(start, image_end), end, gigabyte_pages);
     }
-    info.command_line = { reinterpret_cast<const char*>(reinterpret_cast<u64>(copy.data()) + k_direct_map_base),
-        copy.size() - 1 };
+    info.command_line
+        = { reinterpret_cast<const char*>(reinterpret_cast<u64>(copy.data()) + k_direct_map_base), copy.size() - 1 };
     s_boot_memory.window = k_direct_map_base;
     table_at(s_root)[0] = 0;
     write_cr3(s_root);

@@ -62,8 +62,8 @@ inline CpuId cpuid(u32 leaf, u32 subleaf = 0)
 {
     CpuId result;
     asm volatile("cpuid"
-                 : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
-                 : "a"(leaf), "c"(subleaf));
+        : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
+        : "a"(leaf), "c"(subleaf));
     return result;
 }
 

@@ -1,7 +1,7 @@
 #include "arch/trap.h"
 
-#include "arch/cpu.h"
 #include "arch/context.h"
+#include "arch/cpu.h"
 #include "arch/user_copy.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
@@ -165,11 +165,15 @@ void begin_crash_report()
 
 void print_registers(TextSink& sink, const TrapFrame& frame)
 {
-    format_to(sink, "  rip {:016x}  rsp {:016x}  rbp {:016x}  flags {:x}\n", frame.rip, frame.rsp, frame.rbp, frame.rflags);
-    format_to(sink, "  rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n", frame.rax, frame.rbx, frame.rcx, frame.rdx);
+    format_to(
+        sink, "  rip {:016x}  rsp {:016x}  rbp {:016x}  flags {:x}\n", frame.rip, frame.rsp, frame.rbp, frame.rflags);
+    format_to(
+        sink, "  rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n", frame.rax, frame.rbx, frame.rcx, frame.rdx);
     format_to(sink, "  rsi {:016x}  rdi {:016x}  r8  {:016x}  r9  {:016x}\n", frame.rsi, frame.rdi, frame.r8, frame.r9);
-    format_to(sink, "  r10 {:016x}  r11 {:016x}  r12 {:016x}  r13 {:016x}\n", frame.r10, frame.r11, frame.r12, frame.r13);
-    format_to(sink, "  r14 {:016x}  r15 {:016x}  fs  {:016x}  cr2 {:016x}\n", frame.r14, frame.r15, thread_pointer(), read_cr2());
+    format_to(
+        sink, "  r10 {:016x}  r11 {:016x}  r12 {:016x}  r13 {:016x}\n", frame.r10, frame.r11, frame.r12, frame.r13);
+    format_to(sink, "  r14 {:016x}  r15 {:016x}  fs  {:016x}  cr2 {:016x}\n", frame.r14, frame.r15, thread_pointer(),
+        read_cr2());
 }
 
 TrapFrame* trap_entry(TrapFrame& frame)
