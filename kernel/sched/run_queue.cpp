@@ -14,6 +14,7 @@ bool is_realtime(const Thread& thread)
 void RunQueue::push(Thread& thread, bool at_front)
 {
     count.fetch_add(1, std::memory_order_relaxed);
+    thread.m_queue_cpu = cpu->id;
     thread.m_queued_realtime = is_realtime(thread);
     if (!thread.m_queued_realtime) {
         if (at_front)

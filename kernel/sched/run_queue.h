@@ -85,14 +85,18 @@ public:
     static void program_timer(RunQueue& queue);
 
     static void adopt_boot_thread(VirtualRange stack);
-    /// Gives `cpu`, which isn't running yet, its run queue. ENOMEM.
-    static Result<> prepare_processor(arch::PerCpu& cpu);
-    static void bring_online(u32 cpu) { s_online.fetch_or(CpuMask { 1 } << cpu); }
+    /// Makes a run queue for processor `cpu`, which isn't running yet. ENOMEM.
+    static Result<> prepare_processor(u32 cpu);
+    /// On the processor itself: from now on it runs threads, as the first of them `thread`.
+    static void bring_online(arch::PerCpu& cpu, Thread& thread);
 
     static Result<RefPtr<Thread>> create(std::string_view name, Thread::Entry entry, void* argument);
+    static void set_argument(Thread& thread, void* argument) { thread.m_argument = argument; }
     static void start(Thread& thread);
     /// From now on `thread` counts as one of the application's.
     static void make_application(Thread& thread, u64 thread_pointer);
+    /// It is about to end; returns how many of the application's are left.
+    static u32 end_application(Thread& thread);
     static void inherit(Thread& thread, const Thread& parent);
     static void set_scheduling(Thread& thread, SchedulingPolicy policy, u8 priority);
     static Result<> set_affinity(Thread& thread, CpuMask mask);

@@ -25,15 +25,27 @@ RunQueue& Scheduler::queue_of(u32 cpu)
     return *s_queues[cpu];
 }
 
-Result<> Scheduler::prepare_processor(arch::PerCpu& cpu)
+Result<> Scheduler::prepare_processor(u32 cpu)
 {
     RunQueue* queue = &s_boot_queue;
-    if (cpu.id != 0)
+    if (cpu != 0)
         queue = TRY(make<RunQueue>()).leak();
-    queue->cpu = &cpu;
-    cpu.scheduler = queue;
-    s_queues[cpu.id] = queue;
+    s_queues[cpu] = queue;
     return {};
+}
+
+void Scheduler::bring_online(arch::PerCpu& cpu, Thread& thread)
+{
+    RunQueue& queue = queue_of(cpu.id);
+    queue.cpu = &cpu;
+    cpu.scheduler = &queue;
+    cpu.current = &thread;
+    cpu.kernel_stack_top = thread.m_stack_top;
+    cpu.kernel_stack_bottom = thread.m_kernel_stack.start.value();
+    thread.m_state.store(State::Running, std::memory_order_relaxed);
+    thread.m_cpu.store(cpu.id, std::memory_order_relaxed);
+    thread.m_is_running.store(true, std::memory_order_relaxed);
+    s_online.fetch_or(CpuMask { 1 } << cpu.id, std::memory_order_release);
 }
 
 Nanoseconds Scheduler::slice_of(const Thread& thread)

@@ -28,6 +28,9 @@ Result<> set_affinity(Thread& thread, CpuMask mask);
 /// Ends the calling thread; frees all that the kernel holds of it.
 [[noreturn]] void exit_current_thread();
 
+/// Of all threads of the application, those that have ended included.
+Nanoseconds process_cpu_time();
+
 /// Processors that run threads now.
 CpuMask online_cpus();
 u32 online_cpu_count();

@@ -101,6 +101,29 @@ void Scheduler::make_application(Thread& thread, u64 thread_pointer)
     ThreadTable::s_application_count.fetch_add(1, std::memory_order_relaxed);
 }
 
+namespace {
+
+constinit std::atomic<i64> s_ended_cpu_time { 0 };
+
+} // namespace
+
+u32 Scheduler::end_application(Thread& thread)
+{
+    s_ended_cpu_time.fetch_add(cpu_time(thread).value(), std::memory_order_relaxed);
+    thread.m_is_application = false;
+    return ThreadTable::s_application_count.fetch_sub(1, std::memory_order_relaxed) - 1;
+}
+
+Nanoseconds process_cpu_time()
+{
+    Nanoseconds total(s_ended_cpu_time.load(std::memory_order_relaxed));
+    ThreadTable::for_each_application_thread([&](Thread& thread) {
+        total = total + thread.cpu_time();
+        return true;
+    });
+    return total;
+}
+
 void Scheduler::inherit(Thread& thread, const Thread& parent)
 {
     thread.m_policy.store(parent.policy(), std::memory_order_relaxed);
@@ -149,27 +172,22 @@ alignas(Thread) constinit std::array<u8, sizeof(Thread)> s_boot_thread {};
 
 void Scheduler::adopt_boot_thread(VirtualRange stack)
 {
-    arch::PerCpu& cpu = arch::this_cpu();
     auto* thread = ::new (static_cast<void*>(s_boot_thread.data())) Thread;
     thread->m_kernel_stack = stack;
     thread->m_stack_top = stack.end().value();
-    thread->m_state.store(State::Running, std::memory_order_relaxed);
-    thread->m_is_running.store(true, std::memory_order_relaxed);
     // Not on the stack, as the other threads': its top is in use.
     thread->m_vector_area = kmalloc(arch::vector_state_size(), 64);
     ASSERT(thread->m_vector_area);
     thread->set_name("main");
-    cpu.current = thread;
-    cpu.kernel_stack_top = thread->m_stack_top;
-    cpu.kernel_stack_bottom = stack.start.value();
+    thread->ref(); // it lies in the image: never freed
     ThreadTable::add(*thread);
+    bring_online(arch::this_cpu(), *thread);
 }
 
 void initialize_scheduler(VirtualRange boot_stack)
 {
-    ASSERT(Scheduler::prepare_processor(arch::this_cpu()).has_value());
+    ASSERT(Scheduler::prepare_processor(0).has_value());
     Scheduler::adopt_boot_thread(boot_stack);
-    Scheduler::bring_online(0);
 }
 
 void start_application(u64 entry, u64 stack_pointer)

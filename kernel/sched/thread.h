@@ -42,6 +42,7 @@ public:
     /// Cut to k_name_length.
     void set_name(std::string_view name);
     bool is_application() const { return m_is_application; }
+    u64 stack_top() const { return m_stack_top; }
     VirtualRange kernel_stack() const { return m_kernel_stack; }
     /// Time on a processor so far. Any thread.
     Nanoseconds cpu_time() const;
@@ -64,6 +65,8 @@ public:
         u64 unmap_length { 0 };
     };
     ExitActions& exit_actions() { return m_exit_actions; }
+    /// Where a thread of the application begins: entry, stack pointer, argument.
+    std::array<u64, 3>& beginning() { return m_beginning; }
 
     /// Voluntary and involuntary switches; statistics.
     u64 voluntary_switches() const { return m_voluntary_switches.load(std::memory_order_relaxed); }
@@ -108,8 +111,8 @@ private:
     void* m_vector_area { nullptr };
     u32 m_live_vectors { 0 };
     bool m_is_application { false };
-    bool m_owns_stack { true };
     std::atomic<bool> m_interruptible { false };
+    u32 m_queue_cpu { 0 }; // whose run queue it is in; under its lock
     bool m_queued_realtime { false }; // which list of the run queue it is in; under its lock
 
     std::atomic<SchedulingPolicy> m_policy { SchedulingPolicy::Other };
@@ -130,6 +133,7 @@ private:
     SignalState m_signals;
     Restart m_restart;
     ExitActions m_exit_actions;
+    std::array<u64, 3> m_beginning {};
 
     ChainHook<Thread> m_queue_hook; // run queue
     ChainHook<Thread> m_table_hook; // ThreadTable

@@ -2,3 +2,6 @@
 #pragma once
 
 #include "syscall/sys_file.h"
+#include "syscall/sys_futex.h"
+#include "syscall/sys_process.h"
+#include "syscall/sys_thread.h"

@@ -5,6 +5,8 @@
 
 namespace eremite::abi::native {
 
+inline constexpr const char* k_machine_name = "aarch64";
+
 inline constexpr u32 k_o_directory = 040000;
 inline constexpr u32 k_o_nofollow = 0100000;
 inline constexpr u32 k_o_direct = 0200000;

@@ -5,6 +5,8 @@
 
 namespace eremite::abi::native {
 
+inline constexpr const char* k_machine_name = "x86_64";
+
 inline constexpr u32 k_o_direct = 040000;
 inline constexpr u32 k_o_largefile = 0100000;
 inline constexpr u32 k_o_directory = 0200000;

@@ -1,0 +1,93 @@
+#include "syscall/sys_futex.h"
+
+#include "sched/clock.h"
+#include "sched/exit.h"
+#include "sched/futex.h"
+#include "syscall/time_argument.h"
+
+namespace eremite {
+
+namespace {
+
+Result<long> wait(u64 address, u32 value, UserPointer<abi::TimeSpec> timeout, u32 bitset, bool is_absolute, bool realtime)
+{
+    Nanoseconds deadline = Nanoseconds::max();
+    if (!timeout.is_null()) {
+        deadline = TRY(to_nanoseconds(TRY(timeout.read())));
+        if (deadline != Nanoseconds::max()) {
+            if (!is_absolute)
+                deadline = monotonic_now() + deadline;
+            else if (realtime)
+                deadline = monotonic_now() + (deadline - realtime_now());
+        }
+    }
+    Result<> result = futex_wait(address, value, bitset, deadline);
+    if (result.is_error()) {
+        // Made again, a relative timeout would begin anew.
+        if (!timeout.is_null())
+            current().restart().suppressed = result.error() == Errno::EINTR;
+        return result.error();
+    }
+    return 0;
+}
+
+/// Counts are int in Linux's interface; negative ones there mean as many as there are.
+usize to_count(u64 value)
+{
+    return static_cast<i32>(value) < 0 ? SIZE_MAX : static_cast<usize>(static_cast<u32>(value));
+}
+
+Result<long> to_long(Result<usize>&& count)
+{
+    if (count.is_error())
+        return count.error();
+    return static_cast<long>(count.value());
+}
+
+} // namespace
+
+Result<long> sys_futex(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
+{
+    bool realtime = (operation & abi::k_futex_clock_realtime) != 0;
+    UserPointer<abi::TimeSpec> timeout(timeout_or_count);
+    switch (operation & ~(abi::k_futex_private_flag | abi::k_futex_clock_realtime)) {
+    case abi::k_futex_wake:
+        // Linux wakes one even for a count of 0.
+        return to_long(futex_wake(address, value == 0 ? 1 : to_count(value)));
+    case abi::k_futex_wait:
+        return wait(address, value, timeout, abi::k_futex_bitset_match_any, false, realtime);
+    case abi::k_futex_wait_bitset:
+        return wait(address, value, timeout, third, true, realtime);
+    case abi::k_futex_wake_bitset:
+        return to_long(futex_wake(address, to_count(value), third));
+    case abi::k_futex_requeue:
+        return to_long(futex_requeue(address, second, to_count(value), to_count(timeout_or_count), nullptr));
+    case abi::k_futex_cmp_requeue:
+        return to_long(futex_requeue(address, second, to_count(value), to_count(timeout_or_count), &third));
+    case abi::k_futex_wake_op:
+        return to_long(futex_wake_operation(address, second, to_count(value), to_count(timeout_or_count), third));
+    default:
+        return Errno::ENOSYS;
+    }
+}
+
+Result<long> sys_set_robust_list(u64 head, usize length)
+{
+    if (length != sizeof(abi::RobustListHead))
+        return Errno::EINVAL;
+    g_robust_list_exit.store(release_robust_list, std::memory_order_relaxed);
+    current().exit_actions().robust_list = head;
+    return 0;
+}
+
+Result<long> sys_get_robust_list(int tid, UserPointer<u64> head, UserPointer<u64> length)
+{
+    RefPtr<Thread> thread = tid == 0 ? RefPtr<Thread>(&current()) : ThreadTable::find(tid);
+    if (!thread)
+        return Errno::ESRCH;
+    TRY(head.write(thread->exit_actions().robust_list));
+    TRY(length.write(sizeof(abi::RobustListHead)));
+    return 0;
+}
+
+} // namespace eremite
