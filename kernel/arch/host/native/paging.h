@@ -1,0 +1,21 @@
+// Page tables on arch `host`: x86_64's, in an arena that plays physical memory; walked by software only (the tests'
+// own).
+#pragma once
+
+#include "../../x86_64/native/page_table_format.h"
+
+namespace eremite::arch {
+
+/// Where the arena of machine.h is, in the test process: clear of what the sanitizers use.
+inline constexpr u64 k_direct_map_base = 0x2000'0000'0000;
+inline constexpr u64 k_kernel_area_base = 0xffff'c000'0000'0000;
+inline constexpr u64 k_kernel_area_end = 0xffff'f000'0000'0000;
+inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
+
+PhysicalAddress page_table_root(VirtualAddress address);
+void invalidate_page(VirtualAddress address);
+void invalidate_all();
+inline void publish_tables() { }
+inline void synchronize_instructions(VirtualAddress, usize) { }
+
+} // namespace eremite::arch

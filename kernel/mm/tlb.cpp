@@ -1,0 +1,37 @@
+#include "mm/tlb.h"
+
+#include "arch/paging.h"
+
+#include <span>
+
+namespace eremite {
+
+namespace detail {
+/// Set by enable_remote_invalidation() (tlb_remote.cpp).
+constinit void (*g_invalidate_remotely)(TlbBatch&) { nullptr };
+} // namespace detail
+
+void TlbBatch::invalidate_here() const
+{
+    if (m_everything)
+        return arch::invalidate_all();
+    for (VirtualAddress page : std::span(m_pages).first(m_page_count))
+        arch::invalidate_page(page);
+}
+
+void TlbBatch::flush()
+{
+    if (m_everything || m_page_count != 0) {
+        if (detail::g_invalidate_remotely)
+            detail::g_invalidate_remotely(*this);
+        else
+            invalidate_here();
+    }
+    for (Block block : std::span(m_blocks).first(m_block_count))
+        free_frames(block.start, block.order);
+    m_page_count = 0;
+    m_block_count = 0;
+    m_everything = false;
+}
+
+} // namespace eremite

@@ -1,0 +1,197 @@
+#include "random/random.h"
+
+#include "arch/cpu.h"
+#include "boot/boot_info.h"
+
+#include <algorithm>
+
+namespace eremite {
+
+namespace {
+
+constinit RandomGenerator s_generator;
+constinit std::atomic<bool> s_began { false };
+constinit std::atomic<u32> s_until_reseed { 0 };
+
+constexpr u32 k_outputs_between_reseeds = 1u << 16;
+
+template<typename T> std::span<const u8> bytes_of(const T& value)
+{
+    return { reinterpret_cast<const u8*>(&value), sizeof(T) };
+}
+
+/// Forgets a secret; the compiler may not leave it out.
+template<typename T> void erase(T& value)
+{
+    std::ranges::fill(value, typename T::value_type {});
+    asm volatile("" : : "r"(&value) : "memory");
+}
+
+/// Eight words of the processor's generator; false where there is none.
+bool add_hardware(RandomGenerator& generator)
+{
+    std::array<u64, 8> words;
+    for (u64& word : words) {
+        bool there = false;
+        for (unsigned attempt = 0; attempt < 10 && !there; ++attempt)
+            there = arch::hardware_random(word);
+        if (!there)
+            return false;
+    }
+    generator.add(bytes_of(words), 512);
+    erase(words);
+    return true;
+}
+
+/// How long a bit of work takes varies, by caches, the host's interrupts, its other guests. Credited carefully: half a
+/// bit for a sample whose second difference is none of the last few. A clock that always ticks alike brings nothing.
+void add_jitter(RandomGenerator& generator)
+{
+    std::array<u64, 32> samples;
+    std::array<u64, 4> seen {};
+    u64 last = arch::cycle_counter();
+    u64 last_difference = 0;
+    u64 work = last;
+    u32 half_bits = 0;
+    for (usize i = 0; i < samples.size(); ++i) {
+        for (unsigned turn = 0; turn < 4 + (work >> 62); ++turn)
+            work = work * 0x5851'f42d'4c95'7f2d + 0x1405'7b7e'f767'814f;
+        asm volatile("" : "+r"(work));
+        u64 now = arch::cycle_counter();
+        u64 difference = now - last;
+        u64 change = difference - last_difference;
+        last = now;
+        last_difference = difference;
+        samples[i] = now;
+        if (std::ranges::find(seen, change) == seen.end()) {
+            seen[half_bits % seen.size()] = change;
+            ++half_bits;
+        }
+    }
+    generator.add(bytes_of(samples), half_bits / 2);
+}
+
+void begin(RandomGenerator& generator)
+{
+    if (s_began.exchange(true, std::memory_order_acq_rel))
+        return;
+    BootInfo& info = boot_info();
+    auto seed = std::span(info.seed).first(std::min<usize>(info.seed_length, info.seed.size()));
+    generator.add(seed, static_cast<u32>(seed.size() * 8));
+    std::ranges::fill(seed, u8 { 0 });
+    u64 cycles = arch::cycle_counter();
+    generator.add(bytes_of(cycles), 0);
+    if (!add_hardware(generator))
+        add_jitter(generator);
+}
+
+RandomGenerator& generator()
+{
+    if (!s_began.load(std::memory_order_relaxed)) [[unlikely]]
+        begin(s_generator);
+    if (s_until_reseed.fetch_add(1, std::memory_order_relaxed) >= k_outputs_between_reseeds) [[unlikely]] {
+        s_until_reseed.store(0, std::memory_order_relaxed);
+        if (!add_hardware(s_generator))
+            add_jitter(s_generator);
+    }
+    return s_generator;
+}
+
+} // namespace
+
+void RandomGenerator::add(std::span<const u8> bytes, u32 credited_bits)
+{
+    {
+        Locked lock(m_lock);
+        while (!bytes.empty()) {
+            // Under a key that nobody knows, what comes out can't be steered by what goes in.
+            for (usize i = 0; i < std::min<usize>(bytes.size(), 32); ++i)
+                m_key[i / 4] ^= u32 { bytes[i] } << (i % 4 * 8);
+            bytes = bytes.subspan(std::min<usize>(bytes.size(), 32));
+            auto block = chacha20_block(m_key, 0, { 1, 0, 0 });
+            std::ranges::copy(std::span(block).first<8>(), m_key.begin());
+        }
+        erase(m_output);
+        m_used = k_words;
+    }
+    u32 before = m_credit.load(std::memory_order_relaxed);
+    while (before < k_seed_bits
+        && !m_credit.compare_exchange_weak(before, before + std::min(credited_bits, k_seed_bits),
+            std::memory_order_release, std::memory_order_relaxed)) { }
+}
+
+void RandomGenerator::refill()
+{
+    for (u32 i = 0; i < k_words / 16; ++i)
+        std::ranges::copy(chacha20_block(m_key, i, { 0, 0, 0 }), std::span(m_output).subspan(i * 16).begin());
+    std::ranges::copy(std::span(m_output).first<8>(), m_key.begin());
+    std::ranges::fill(std::span(m_output).first<8>(), 0u);
+    m_used = 8;
+}
+
+u64 RandomGenerator::next()
+{
+    Locked lock(m_lock);
+    if (m_used + 2 > k_words)
+        refill();
+    u64 result = m_output[m_used] | (u64 { m_output[m_used + 1] } << 32);
+    m_output[m_used++] = 0;
+    m_output[m_used++] = 0;
+    return result;
+}
+
+void RandomGenerator::fill(std::span<u8> bytes)
+{
+    if (bytes.size() <= 32) {
+        while (!bytes.empty()) {
+            u64 word = next();
+            usize length = std::min<usize>(bytes.size(), 8);
+            std::ranges::copy(bytes_of(word).first(length), bytes.begin());
+            bytes = bytes.subspan(length);
+        }
+        return;
+    }
+    // Longer requests get a key stream of their own, computed outside the lock.
+    ChaChaKey key;
+    for (usize i = 0; i < key.size(); i += 2) {
+        u64 word = next();
+        key[i] = static_cast<u32>(word);
+        key[i + 1] = static_cast<u32>(word >> 32);
+    }
+    for (u32 counter = 0; !bytes.empty(); ++counter) {
+        auto block = chacha20_block(key, counter, { 2, 0, 0 });
+        usize length = std::min<usize>(bytes.size(), sizeof(block));
+        std::ranges::copy(bytes_of(block).first(length), bytes.begin());
+        bytes = bytes.subspan(length);
+        erase(block);
+    }
+    erase(key);
+}
+
+u64 random_u64()
+{
+    return generator().next();
+}
+
+void random_fill(std::span<u8> bytes)
+{
+    generator().fill(bytes);
+}
+
+bool random_is_seeded()
+{
+    RandomGenerator& random = generator();
+    if (random.is_seeded() || add_hardware(random))
+        return true;
+    // Gathers a few hundred bits at most; a clock that brings nothing must not hold us here.
+    for (unsigned turn = 0; turn < 64 && !random.is_seeded(); ++turn)
+        add_jitter(random);
+    return random.is_seeded();
+}
+
+void random_add(std::span<const u8> bytes, u32 credited_bits)
+{
+    generator().add(bytes, credited_bits);
+}
+
+} // namespace eremite
