@@ -36,7 +36,7 @@ CheckResult check_format()
         if (line.contains(": error:"))
             bad.insert(line.substr(0, line.find(':')));
     }
-    std::string text = "not formatted (clang-format-19 -i):";
+    std::string text = "not formatted (`./eremite check --fix` does it):";
     for (const auto& file : bad)
         text += "\n  " + fs::path(file).lexically_relative(root()).string();
     return { .good = false, .text = text };
@@ -165,6 +165,16 @@ std::vector<Path> tracked_files(const Strings& suffixes)
             files.push_back(root() / name);
     }
     return files;
+}
+
+void fix_all()
+{
+    Strings arguments { "clang-format-19", "-i" };
+    for (const auto& file : tracked_files(k_sources))
+        arguments.push_back(file.string());
+    output_of(arguments);
+    if (const auto script = root() / "tools/check/syscalls-page.sh"; fs::exists(script))
+        write_file(root() / "docs/syscalls.md", output_of({ "bash", script.string() }) + "\n");
 }
 
 const std::vector<Check>& all_checks()

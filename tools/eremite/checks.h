@@ -25,6 +25,9 @@ struct Check {
 
 const std::vector<Check>& all_checks();
 
+/// Mends what can be mended without thought: formats the sources, makes generated pages anew.
+void fix_all();
+
 /// Files under git's care whose name ends in one of these.
 std::vector<Path> tracked_files(const Strings& suffixes);
 

@@ -44,13 +44,17 @@ void add_check_command(CLI::App& app, int& status)
         Strings names;
         bool tidy = false;
         bool list = false;
+        bool fix = false;
     };
     auto* command = app.add_subcommand("check", "Looks at the code: format, layers, symbols, generated pages");
     auto arguments = std::make_shared<Arguments>();
     command->add_option("names", arguments->names, "which checks; all fast ones otherwise");
     command->add_flag("--tidy", arguments->tidy, "also clang-tidy over all files, which takes minutes");
     command->add_flag("--list", arguments->list, "what checks there are");
+    command->add_flag("--fix", arguments->fix, "first format the sources and make generated pages anew");
     command->callback([arguments, &status] {
+        if (arguments->fix)
+            fix_all();
         if (arguments->list) {
             for (const auto& each : all_checks())
                 fmt::print("{:14} {}{}\n", each.name, each.purpose, each.slow ? " (slow: by name, or --tidy)" : "");

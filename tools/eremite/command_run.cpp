@@ -1,7 +1,7 @@
 // run: builds a program if it is given as source, and boots it.
 #include "commands.h"
 
-#include "elf.h"
+#include "elf_file.h"
 #include "qemu.h"
 
 namespace tool {

@@ -2,7 +2,7 @@
 // references between symbols (from the relocations that were kept in the file).
 #pragma once
 
-#include "elf.h"
+#include "elf_file.h"
 
 #include <map>
 

@@ -1,7 +1,7 @@
 #include "qemu.h"
 
 #include "cpio.h"
-#include "elf.h"
+#include "elf_file.h"
 #include "vm.h"
 
 #include <algorithm>
