@@ -147,7 +147,5 @@ inline constexpr int k_pr_get_no_new_privs = 39;
 inline constexpr int k_pr_set_thp_disable = 41;
 inline constexpr int k_pr_get_thp_disable = 42;
 inline constexpr int k_pr_set_vma = 0x53564d41;
-/// Ours, for musl's __unmapself: a range to unmap when the calling thread has ended; arguments address, length.
-inline constexpr int k_pr_unmap_at_exit = 0x45520001;
 
 } // namespace eremite::abi

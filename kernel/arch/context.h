@@ -32,8 +32,11 @@ void restore_vector_state(const void* area);
 void initialize_vector_state(void* area);
 
 /// Leaves the kernel for the application for the first time, on the application's stack: at `entry`, with `argument` in
-/// the first argument register, a zero return address and interrupts on. Used for _start (argument 0) and new threads.
+/// the first argument register and interrupts on. Used for _start (argument 0) and new threads.
 [[noreturn]] void enter_application(u64 entry, u64 stack_pointer, u64 argument);
+
+// native/context.h also has `constexpr u64 k_call_pushes`: how many bytes a call puts on the stack, the return address
+// among them (8 on x86_64; 0 on aarch64, where enter_application leaves __eremite_thread_end in the link register).
 
 } // namespace eremite::arch
 

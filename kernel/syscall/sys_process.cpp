@@ -252,10 +252,6 @@ Result<long> sys_prctl(int option, u64 a, u64 b, u64 c, u64 d)
         return 1;
     case abi::k_pr_get_seccomp:
         return 0;
-    case abi::k_pr_unmap_at_exit:
-        self.exit_actions().unmap_start = a;
-        self.exit_actions().unmap_length = b;
-        return 0;
     default:
         return Errno::EINVAL;
     }

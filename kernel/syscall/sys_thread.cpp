@@ -8,6 +8,7 @@
 #include "sched/run_queue.h"
 #include "sched/signal_hooks.h"
 #include "syscall/sys_process.h"
+#include "syscall/thread_calls.h"
 #include "syscall/time_argument.h"
 #include <algorithm>
 #include <bit>
@@ -51,31 +52,52 @@ RefPtr<Thread> thread_by_number(int tid)
 
 } // namespace
 
-Result<long> sys_clone(u64 flags, u64 stack, UserPointer<i32> parent_tid, UserPointer<i32> child_tid, u64 thread_pointer)
+Result<long> sys_clone(u64, u64, UserPointer<i32>, UserPointer<i32>, u64)
+{
+    return sys_fork();
+}
+
+Result<long> sys_clone3(UserPointer<u8>, usize)
+{
+    return sys_fork();
+}
+
+Result<long> sys_clone_thread(UserPointer<CloneArguments> pointer)
 {
     constexpr u64 needed = abi::k_clone_vm | abi::k_clone_thread | abi::k_clone_sighand | abi::k_clone_files | abi::k_clone_fs;
-    if ((flags & needed) != needed)
+    CloneArguments arguments = TRY(pointer.read());
+    if ((arguments.flags & needed) != needed)
         return sys_fork();
     ER_NEEDS(processors); // those beside the first are started only for programs with threads
     g_application_thread_exit.store(end_application_thread, std::memory_order_relaxed);
 
-    u64 entry = TRY(UserPointer<u64>(stack).read());
-    u64 argument = TRY(UserPointer<u64>(stack).at(1).read());
+    // It begins as if called by __eremite_thread_end.
+    u64 stack = align_down(arguments.stack, 16) - arch::k_call_pushes;
+    if constexpr (arch::k_call_pushes != 0)
+        TRY(UserPointer<u64>(stack).write(reinterpret_cast<u64>(&__eremite_thread_end)));
     Thread& self = current();
     auto thread = TRY(Scheduler::create(self.name(), begin_application_thread, nullptr));
     Scheduler::set_argument(*thread, thread.get());
-    thread->beginning() = { entry, stack, argument };
+    thread->beginning() = { arguments.function, stack, arguments.argument };
     Scheduler::inherit(*thread, self);
     i32 tid = thread->tid();
-    if ((flags & abi::k_clone_parent_settid) != 0)
-        TRY(parent_tid.write(tid));
-    if ((flags & abi::k_clone_child_settid) != 0)
-        TRY(child_tid.write(tid));
-    if ((flags & abi::k_clone_child_cleartid) != 0)
-        thread->exit_actions().clear_child_tid = child_tid.address();
-    Scheduler::make_application(*thread, (flags & abi::k_clone_settls) != 0 ? thread_pointer : arch::thread_pointer());
+    if ((arguments.flags & abi::k_clone_parent_settid) != 0)
+        TRY(UserPointer<i32>(arguments.parent_tid).write(tid));
+    if ((arguments.flags & abi::k_clone_child_settid) != 0)
+        TRY(UserPointer<i32>(arguments.child_tid).write(tid));
+    if ((arguments.flags & abi::k_clone_child_cleartid) != 0)
+        thread->exit_actions().clear_child_tid = arguments.child_tid;
+    bool has_tls = (arguments.flags & abi::k_clone_settls) != 0;
+    Scheduler::make_application(*thread, has_tls ? arguments.tls : arch::thread_pointer());
     thread->start();
     return tid;
+}
+
+Result<long> sys_unmapself(u64 base, usize length)
+{
+    current().exit_actions().unmap_start = base;
+    current().exit_actions().unmap_length = length;
+    return sys_exit(0);
 }
 
 long sys_set_tid_address(u64 address)

@@ -3,6 +3,8 @@
 
 namespace eremite::arch {
 
+inline constexpr u64 k_call_pushes = 8;
+
 inline u64 thread_pointer()
 {
     u64 value;
