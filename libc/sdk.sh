@@ -48,6 +48,8 @@ put compile.cfg <<END
 -fdata-sections
 -fstack-protector-strong
 -fstack-clash-protection
+-fno-omit-frame-pointer
+-mno-omit-leaf-frame-pointer
 $protection
 END
 
@@ -79,6 +81,10 @@ for tool in ar ranlib nm strip objcopy objdump readelf size strings addr2line; d
     ln -sfn "$llvm/bin/llvm-$tool" "$out/bin/$arch-eremite-$tool"
     ln -sfn "$llvm/bin/llvm-$tool" "$out/bin/eremite-$tool"
 done
+# With bin/ in PATH, `./configure --host=ARCH-linux-musl` finds everything by itself.
+for tool in ar ranlib nm strip objcopy pkg-config; do ln -sfn "eremite-$tool" "$out/bin/$arch-linux-musl-$tool"; done
+for tool in cc gcc clang; do ln -sfn eremite-clang "$out/bin/$arch-linux-musl-$tool"; done
+for tool in c++ g++ clang++; do ln -sfn eremite-clang++ "$out/bin/$arch-linux-musl-$tool"; done
 put bin/eremite-pkg-config 755 <<END
 #!/bin/sh
 # pkg-config that sees what was built for Eremite, and nothing of the build machine's.

@@ -76,6 +76,7 @@ step build_musl "musl"
 step install_linux_headers "Linux's headers"
 step unpack_llvm "unpacking of LLVM's runtimes"
 step install_kernel_headers "libc++'s headers for the kernel"
+step build_string_functions "memcpy and its like"
 step build_builtins "compiler-rt's builtins"
 step build_libcxx "libc++, libc++abi, libunwind"
 

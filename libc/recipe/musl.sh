@@ -12,7 +12,7 @@ build_musl() {
 
     CC="$clang" AR="$llvm/bin/llvm-ar" RANLIB="$llvm/bin/llvm-ranlib" \
         CFLAGS="$target_flags -fstack-protector-strong -Wno-unused-command-line-argument" LIBCC=" " \
-        ./configure --target="$triple" --prefix= --disable-shared --disable-wrapper
+        ./configure --target="$triple" --prefix= --disable-shared --disable-wrapper --enable-optimize=malloc,string
     make -j"$jobs" AR="$llvm/bin/llvm-ar" RANLIB="$llvm/bin/llvm-ranlib"
     make DESTDIR="$work/sysroot" install
     cd ../sysroot/lib

@@ -18,7 +18,7 @@ mkdir toolchain
 (cd toolchain && SDK=$OLDPWD/sdk RUN_IMAGE=$runner ISOLATION=stack TEST_SOURCE=$EREMITE_ROOT/tests/system/toolchain TEST_DIR=$PWD \
     bash -eu -o pipefail "$EREMITE_ROOT/tests/system/toolchain/test.sh")
 
-for program in threads.cpp cancel.c; do
+for program in threads.cpp cancel.c string.c; do
     echo "# $program"
     compiler=sdk/bin/eremite-clang
     options=

@@ -33,7 +33,8 @@ echo "# autotools"
 if command -v autoreconf >/dev/null; then
     mkdir autotools
     cp "$TEST_SOURCE"/programs/{configure.ac,Makefile.am,hello.c,hello.cpp} autotools/
-    (cd autotools && autoreconf --install && ./configure CC="$cc" CXX="$cxx" --host="$ARCH-linux-musl" && make)
+    (cd autotools && autoreconf --install && export PATH="$sdk/bin:$PATH" && ./configure --host="$ARCH-linux-musl" && make)
+    grep -q "^CC = $ARCH-linux-musl-" autotools/Makefile || fail "configure found another compiler"
     check autotools
 else
     fail "autoconf and automake are missing"
