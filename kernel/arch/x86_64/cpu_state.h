@@ -37,6 +37,7 @@ struct NativeCpu {
         u64 top { 0 };
     };
     std::array<Bounds, k_entry_stack_count> entry_stacks; // index EntryStack - 1
+    Nanoseconds timer_deadline { Nanoseconds::max() };
     u64 fault_address { 0 }; // between the entry stack and the thread's
 };
 

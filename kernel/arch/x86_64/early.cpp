@@ -8,6 +8,7 @@
 #include "arch/cpu.h"
 #include "arch/paging.h"
 #include "arch/platform.h"
+#include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
 #include "boot/command_line.h"
@@ -134,8 +135,9 @@ void place_boot_memory(u64 image_start, u64 image_end, bool have_gigabyte_pages)
         if (range.kind == MemoryKind::Usable)
             memory = std::max(memory, range.range.end().value());
     }
-    // Root and tables of the image, of both ends of the direct map; then tables of the direct map; the command line.
-    u64 pages = 16 + (image_end - image_start) / k_large_page_size + 2 * s_boot_info.range_count
+    // Root and tables of the image, of both ends of the direct map, of other processors' first steps; then tables of
+    // the direct map; the command line.
+    u64 pages = 20 + (image_end - image_start) / k_large_page_size + 2 * s_boot_info.range_count
         + (s_boot_info.command_line.size() + k_page_size) / k_page_size;
     pages += memory / (have_gigabyte_pages ? 512_GiB : 1_GiB);
     u64 start = image_end;
@@ -249,6 +251,7 @@ void set_early_entry(u64 address, u64 entry)
 {
     u64 image_end = reinterpret_cast<u64>(__eremite_image_end);
     s_boot_info.entry_cycles = __eremite_entry_cycles;
+    start_clock_reference();
     check_processor();
 
     // From 16: QEMU puts its tables into the first page, and a span can't begin at null.

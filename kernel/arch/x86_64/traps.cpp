@@ -3,6 +3,7 @@
 #include "arch/context.h"
 #include "arch/cpu.h"
 #include "arch/user_copy.h"
+#include "arch/x86_64/apic.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/traps.h"
@@ -140,6 +141,8 @@ TrapFrame* handle_interrupt(TrapFrame& frame)
     const Handler& handler = s_handlers[frame.vector];
     if (handler.function)
         handler.function(handler.context);
+    if (frame.vector >= k_first_device_vector && frame.vector != k_vector_spurious)
+        acknowledge_interrupt();
     cpu.preempt_count -= 1;
     cpu.interrupt_depth -= 1;
     if (!has_pending_work(cpu))
