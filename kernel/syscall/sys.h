@@ -3,5 +3,7 @@
 
 #include "syscall/sys_file.h"
 #include "syscall/sys_futex.h"
+#include "syscall/sys_memory.h"
 #include "syscall/sys_process.h"
+#include "syscall/sys_random.h"
 #include "syscall/sys_thread.h"
