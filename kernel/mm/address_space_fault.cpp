@@ -167,7 +167,7 @@ PageFaultResult AddressSpace::fault_anonymous(Mapping& mapping, VirtualAddress p
 /// Gives a private mapping a page of its own in place of the object's.
 PageFaultResult AddressSpace::copy_on_write(Mapping& mapping, VirtualAddress page, u64& entry)
 {
-    auto frame = allocate_frames(0);
+    auto frame = allocate_frames_reclaiming(0);
     if (frame.is_error())
         return PageFaultResult::OutOfMemory;
     copy_page(frame.value(), Format::address(entry, 0));
@@ -201,7 +201,7 @@ PageFaultResult AddressSpace::fault_file(Mapping& mapping, VirtualAddress page, 
     PhysicalAddress frame = got.value();
     arch::PageAttributes attributes = mapping.attributes();
     if (!mapping.shared && write) {
-        auto copy = allocate_frames(0);
+        auto copy = allocate_frames_reclaiming(0);
         if (copy.is_error())
             return PageFaultResult::OutOfMemory;
         copy_page(copy.value(), frame);

@@ -13,6 +13,7 @@ namespace eremite {
 namespace {
 
 constinit FrameAllocator s_allocator;
+constinit std::atomic<usize (*)(usize)> s_reclaimer { nullptr };
 
 constexpr u64 k_lowest = 1_MiB;
 constexpr u64 k_highest = u64 { 1 } << 46; // what the direct map has room for
@@ -96,9 +97,26 @@ Result<PhysicalAddress> allocate_frames(unsigned order)
     return s_allocator.allocate(order);
 }
 
+Result<PhysicalAddress> allocate_frames_reclaiming(unsigned order)
+{
+    while (true) {
+        auto frames = s_allocator.allocate(order);
+        if (frames.has_value())
+            return frames;
+        auto reclaim = s_reclaimer.load(std::memory_order_acquire);
+        if (!reclaim || reclaim(usize { 64 } << order) == 0)
+            return frames.error();
+    }
+}
+
+void set_frame_reclaimer(usize (*reclaim)(usize wanted))
+{
+    s_reclaimer.store(reclaim, std::memory_order_release);
+}
+
 Result<PhysicalAddress> allocate_zeroed_frame()
 {
-    auto frame = TRY(s_allocator.allocate(0));
+    auto frame = TRY(allocate_frames_reclaiming(0));
     clear_page(direct_map(frame));
     return frame;
 }

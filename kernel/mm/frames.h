@@ -23,8 +23,12 @@ inline PhysicalAddress direct_map_to_physical(const void* pointer)
 /// 2^order contiguous frames, aligned to their size; contents are whatever was there, so who hands them to the
 /// application zeroes or fills them first. ENOMEM. Any context.
 Result<PhysicalAddress> allocate_frames(unsigned order);
+/// As allocate_frames, but asks the reclaimer (page caches) for memory before it fails. No lock of a cache held.
+Result<PhysicalAddress> allocate_frames_reclaiming(unsigned order);
 /// Likewise one frame, filled with zero.
 Result<PhysicalAddress> allocate_zeroed_frame();
+/// `reclaim(wanted)` frees about so many frames and returns how many.
+void set_frame_reclaimer(usize (*reclaim)(usize wanted));
 /// Asserts that it is a block of this order which is allocated.
 void free_frames(PhysicalAddress start, unsigned order);
 /// Makes a block of `order` that the caller owns into single frames, which are then freed one by one.

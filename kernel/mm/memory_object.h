@@ -6,6 +6,7 @@
 #include "base/intrusive.h"
 #include "base/result.h"
 #include "base/types.h"
+#include <atomic>
 
 namespace eremite {
 
