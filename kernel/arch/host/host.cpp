@@ -28,11 +28,6 @@ void kfree(void* pointer, usize)
     std::free(pointer);
 }
 
-[[gnu::weak]] bool is_application_range(u64 address, u64 length)
-{
-    return address != 0 && address + length >= address;
-}
-
 } // namespace eremite
 
 namespace eremite::arch {

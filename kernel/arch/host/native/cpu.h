@@ -8,18 +8,44 @@ inline PerCpu& this_cpu()
     static thread_local PerCpu cpu;
     return cpu;
 }
-inline Thread* current_thread() { return this_cpu().current; }
+/// Defined by arch/host/waiting.cpp: a thread of the test process, as far as waiting goes.
+Thread* this_host_thread();
+inline Thread* current_thread()
+{
+    PerCpu& cpu = this_cpu();
+    if (!cpu.current)
+        cpu.current = this_host_thread();
+    return cpu.current;
+}
 
-inline bool interrupts_enabled() { return true; }
+inline bool interrupts_enabled()
+{
+    return true;
+}
 inline void enable_interrupts() { }
-inline bool disable_interrupts() { return true; }
+inline bool disable_interrupts()
+{
+    return true;
+}
 inline void wait_for_interrupt() { }
 inline void relax() { }
 
-inline void disable_preemption() { ++this_cpu().preempt_count; }
-inline void enable_preemption() { --this_cpu().preempt_count; }
+inline void disable_preemption()
+{
+    ++this_cpu().preempt_count;
+}
+inline void enable_preemption()
+{
+    --this_cpu().preempt_count;
+}
 
-inline u64 cycle_counter() { return __builtin_readcyclecounter(); }
-inline bool hardware_random(u64&) { return false; }
+inline u64 cycle_counter()
+{
+    return __builtin_readcyclecounter();
+}
+inline bool hardware_random(u64&)
+{
+    return false;
+}
 
 } // namespace eremite::arch
