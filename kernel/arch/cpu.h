@@ -34,6 +34,7 @@ struct PerCpu {
     u64 hardware_id { 0 }; // 56: APIC id, MPIDR
     void* native { nullptr }; // 64: the architecture's own (TSS, GDT, entry stacks, ...)
     void* scheduler { nullptr }; // 72: the scheduler's own (run queue)
+    u64 stack_guard { 0 }; // 80: aarch64: the canary of the kernel's functions, the same on all processors
 };
 
 /// This processor's block. Stable only while preemption is off, except for `current`.

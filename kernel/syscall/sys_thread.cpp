@@ -75,6 +75,8 @@ Result<long> sys_clone_thread(UserPointer<CloneArguments> pointer)
     u64 stack = align_down(arguments.stack, 16) - arch::k_call_pushes;
     if constexpr (arch::k_call_pushes != 0)
         TRY(UserPointer<u64>(stack).write(reinterpret_cast<u64>(&__eremite_thread_end)));
+    else
+        asm volatile(".reloc ., BFD_RELOC_NONE, __eremite_thread_end"); // for enter_application, which refers weakly
     Thread& self = current();
     auto thread = TRY(Scheduler::create(self.name(), begin_application_thread, nullptr));
     Scheduler::set_argument(*thread, thread.get());

@@ -51,7 +51,8 @@ CheckResult run_script(const char* name)
 bool is_allowed_symbol(std::string_view name)
 {
     return name.starts_with("_ZN7eremite") || name.starts_with("_ZNK7eremite") || name.starts_with("__eremite_")
-        || name.contains("7eremite") || name.contains("9__eremite");
+        || name.contains("7eremite") || name.contains("9__eremite")
+        || name.starts_with("_ZN13eremite_boost");
 }
 
 /// Global symbols of each liberemite.a that is built.

@@ -1,0 +1,105 @@
+// The generic timer (Arm ARM, D11): a counter whose rate CNTFRQ_EL0 tells, and the virtual timer's compare register.
+#include "arch/clock.h"
+
+#include "arch/aarch64/early.h"
+#include "arch/aarch64/gic.h"
+#include "arch/cpu.h"
+#include "base/log.h"
+#include "boot/boot_info.h"
+#include "mm/device_memory.h"
+
+namespace eremite::arch {
+
+namespace {
+
+constexpr u64 k_nanoseconds_per_second = 1'000'000'000;
+constexpr u32 k_virtual_timer = 27; // the binding's usual place; the device tree may say otherwise
+
+struct Conversion {
+    u64 base { 0 }; // counter at boot
+    u64 to_nanoseconds { 0 }; // 32.32 fixed point
+    u64 to_ticks { 0 }; // likewise
+};
+constinit Conversion s_conversion;
+
+u64 scale(u64 value, u64 factor)
+{
+    return static_cast<u64>((static_cast<unsigned __int128>(value) * factor) >> 32);
+}
+
+u64 read_counter()
+{
+    u64 value;
+    asm volatile("isb; mrs %0, cntvct_el0" : "=r"(value)::"memory");
+    return value;
+}
+
+void on_timer(void*)
+{
+    asm volatile("msr cntv_ctl_el0, %0; isb" : : "r"(u64 { 0 }));
+    timer_interrupt();
+}
+
+} // namespace
+
+void initialize_clock()
+{
+    u64 frequency;
+    asm("mrs %0, cntfrq_el0" : "=r"(frequency));
+    if (frequency == 0) {
+        // Firmware should have set it; the device tree may know.
+        frequency = device_tree().find_compatible("arm,armv8-timer").property("clock-frequency").cell(0);
+        if (frequency == 0)
+            early_fatal("neither CNTFRQ_EL0 nor the device tree tell the rate of the timer");
+    }
+    s_conversion.base = boot_info().entry_cycles;
+    s_conversion.to_nanoseconds = (k_nanoseconds_per_second << 32) / frequency;
+    // Rounded up, so that a timer never fires before its time.
+    s_conversion.to_ticks = (frequency << 32) / k_nanoseconds_per_second + 1;
+}
+
+void initialize_timer_interrupt()
+{
+    u32 number = k_virtual_timer;
+    // Secure, physical, virtual, hypervisor.
+    if (auto interrupt = device_tree().find_compatible("arm,armv8-timer").interrupt(2); interrupt.has_value())
+        number = interrupt.value().number;
+    set_private_handler(number, on_timer);
+    enable_private_interrupt(number);
+}
+
+Nanoseconds now()
+{
+    if (s_conversion.to_nanoseconds == 0)
+        return {};
+    return Nanoseconds(static_cast<i64>(scale(read_counter() - s_conversion.base, s_conversion.to_nanoseconds)));
+}
+
+void set_timer(Nanoseconds deadline)
+{
+    if (deadline == Nanoseconds::max()) {
+        asm volatile("msr cntv_ctl_el0, %0; isb" : : "r"(u64 { 0 }));
+        return;
+    }
+    u64 nanoseconds = deadline.value() > 0 ? static_cast<u64>(deadline.value()) : 0;
+    u64 ticks = s_conversion.base + scale(nanoseconds, s_conversion.to_ticks) + 1;
+    asm volatile("msr cntv_cval_el0, %0; msr cntv_ctl_el0, %1; isb" : : "r"(ticks), "r"(u64 { 1 }) : "memory");
+}
+
+i64 boot_wall_seconds()
+{
+    // PL031 (Arm DDI 0224): the data register counts seconds since 1970.
+    auto node = device_tree().find_compatible("arm,pl031");
+    if (!node)
+        return 0;
+    auto range = node.reg(0);
+    if (range.is_error())
+        return 0;
+    auto registers = map_device_memory(range.value());
+    if (registers.is_error())
+        return 0;
+    u32 seconds = *static_cast<volatile u32*>(registers.value());
+    return static_cast<i64>(seconds) - now().seconds();
+}
+
+} // namespace eremite::arch

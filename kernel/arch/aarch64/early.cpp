@@ -1,0 +1,439 @@
+// From the entry stub to kernel_main, in two halves.
+//
+// early_start runs at physical addresses: it reads the device tree, chooses the image's virtual base, relocates it, and
+// makes the final page tables. Nothing that needs relocating (virtual functions, tables of pointers) may be used here.
+// early_main runs in the mapped image, and drops the one-to-one mapping.
+#include "arch/aarch64/early.h"
+
+#include "arch/aarch64/registers.h"
+#include "arch/cpu.h"
+#include "arch/paging.h"
+#include "arch/platform.h"
+#include "boot/image.h"
+#include "boot/main.h"
+#include "boot/relocate.h"
+
+#include <algorithm>
+
+extern "C" {
+/// The boot processor's; entry.S puts it in TPIDR_EL1.
+constinit eremite::arch::PerCpu __eremite_boot_cpu;
+extern char __eremite_boot_stack[];
+extern char __eremite_boot_entry_stack[];
+
+eremite::u64 __eremite_early_start(
+    eremite::u64 device_tree, eremite::u64 load_address, eremite::u64 cycles, eremite::u64* roots);
+[[noreturn]] void __eremite_early_main();
+}
+
+namespace eremite {
+
+namespace {
+constinit BootInfo s_boot_info;
+}
+
+BootInfo& boot_info()
+{
+    return s_boot_info;
+}
+
+namespace arch {
+
+constinit u64 g_guarded_page = 0;
+
+namespace {
+
+using Format = PageTableFormat;
+
+constexpr u32 k_relative = 1027; // R_AARCH64_RELATIVE
+constexpr u64 k_fixed_base = 0x5555'5555'4000; // where gdb expects a PIE without randomness
+constexpr usize k_boot_stack_size = 16384;
+
+constinit Platform s_platform;
+constinit DeviceTree s_device_tree;
+constinit u64 s_pointer_key[2];
+
+/// Memory behind the image that boot takes what it needs for good from. `window`: where physical memory is visible.
+struct EarlyMemory {
+    u64 window { 0 };
+    u64 next { 0 };
+    u64 end { 0 };
+
+    u64 take_page()
+    {
+        if (next >= end)
+            early_fatal("too little memory behind the image for the first page tables");
+        u64 page = next;
+        next += k_page_size;
+        __builtin_memset(reinterpret_cast<void*>(window + page), 0, k_page_size);
+        return page;
+    }
+};
+constinit EarlyMemory s_memory;
+
+std::span<u64> table_at(u64 physical)
+{
+    return { reinterpret_cast<u64*>(s_memory.window + physical), 512 };
+}
+
+u64& entry_for(u64 root, u64 address, unsigned level)
+{
+    u64 table = root;
+    for (unsigned l = Format::k_levels - 1; l > level; --l) {
+        u64& entry = table_at(table)[Format::index(VirtualAddress(address), l)];
+        if (!Format::is_present(entry))
+            entry = Format::table_entry(PhysicalAddress(s_memory.take_page()));
+        table = Format::address(entry, l).value();
+    }
+    return table_at(table)[Format::index(VirtualAddress(address), level)];
+}
+
+/// Maps [start, end) of physical memory in the direct map, by pages of 2 MiB where they fit.
+void map_direct(u64 root, u64 start, u64 end, PageAttributes attributes)
+{
+    while (start < end) {
+        bool large = start % k_large_page_size == 0 && end - start >= k_large_page_size;
+        unsigned level = large ? 1 : 0;
+        u64& entry = entry_for(root, k_direct_map_base + start, level);
+        if (!Format::is_present(entry))
+            entry = Format::leaf_entry(PhysicalAddress(start), attributes, level);
+        start += large ? k_large_page_size : k_page_size;
+    }
+}
+
+void map_image(u64 root, u64 load_address, u64 base)
+{
+    u64 boot_guard = reinterpret_cast<u64>(__eremite_boot_stack);
+    u64 entry_guard = reinterpret_cast<u64>(__eremite_boot_entry_stack) - k_page_size;
+    auto map = [&](const char* start, const char* end, PageAttributes attributes) {
+        u64* entry = nullptr;
+        for (u64 physical = reinterpret_cast<u64>(start); physical < reinterpret_cast<u64>(end); physical += k_page_size) {
+            u64 address = base + (physical - load_address);
+            // The walk from the root is for the first page, and where a new table begins.
+            if (entry && Format::index(VirtualAddress(address), 0) != 0)
+                entry = &std::span(entry, 2)[1];
+            else
+                entry = &entry_for(root, address, 0);
+            if (physical != boot_guard && physical != entry_guard)
+                *entry = Format::leaf_entry(PhysicalAddress(physical), attributes, 0);
+        }
+    };
+    constexpr PageAttributes read {};
+    constexpr PageAttributes write { .writable = true };
+    map(__eremite_rodata_start, __eremite_rodata_end, read);
+    map(__eremite_text_start, __eremite_text_end, { .executable = true, .application = true });
+    map(__eremite_kernel_text_start, __eremite_kernel_text_end, { .executable = true });
+    map(__eremite_relro_start, __eremite_relro_end, read);
+    map(__eremite_data_start, __eremite_data_end, write);
+    map(__eremite_kernel_data_start, __eremite_kernel_data_end, write);
+    map(__eremite_bss_start, __eremite_bss_end, write);
+}
+
+/// Whether an option without a value stands before the ` -- `.
+bool has_option(std::string_view command_line, std::string_view name)
+{
+    while (!command_line.empty()) {
+        std::string_view word = command_line.substr(0, command_line.find(' '));
+        if (word == name)
+            return true;
+        if (word == "--")
+            return false;
+        command_line.remove_prefix(std::min(word.size() + 1, command_line.size()));
+    }
+    return false;
+}
+
+u64 early_random()
+{
+    static constinit u64 s_state = 0;
+    u64 hardware = 0;
+    hardware_random(hardware);
+    u64 seed = 0;
+    for (usize i = 0; i < s_boot_info.seed_length; ++i)
+        seed = (seed ^ s_boot_info.seed[i]) * 0x100000001b3;
+    // splitmix64 over whatever there is.
+    s_state += 0x9e3779b97f4a7c15 + hardware + seed + cycle_counter();
+    u64 z = s_state;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31) ^ hardware;
+}
+
+u64 choose_base(u64 image_size)
+{
+    if (has_option(s_boot_info.command_line, "nokaslr"))
+        return k_fixed_base;
+    // Anywhere from 16 TiB up, clear of the mappings that grow down from the top of the half.
+    constexpr u64 lowest = u64 { 1 } << 44;
+    constexpr u64 highest = u64 { 0x6000'0000'0000 };
+    u64 pages = (highest - lowest - image_size) / k_page_size;
+    return lowest + early_random() % pages * k_page_size;
+}
+
+/// Adds [start, end) without the parts that `reserved` names, which may be in any order and overlap.
+void add_usable(u64 start, u64 end, std::span<const PhysicalRange> reserved)
+{
+    while (start < end) {
+        u64 stop = end;
+        u64 resume = end;
+        for (const PhysicalRange& range : reserved) {
+            u64 from = align_down(range.start.value(), k_page_size);
+            u64 to = align_up(range.end().value(), k_page_size);
+            if (to <= start || from >= stop)
+                continue;
+            stop = std::max(from, start);
+            resume = to;
+        }
+        if (stop > start && s_boot_info.range_count < BootInfo::k_max_ranges)
+            s_boot_info.ranges[s_boot_info.range_count++] = { { PhysicalAddress(start), stop - start }, MemoryKind::Usable };
+        start = resume;
+    }
+}
+
+void read_memory(const DeviceTree& tree, u64 load_address, u64 image_end)
+{
+    std::array<PhysicalRange, 16> reserved {};
+    usize reserved_count = 0;
+    auto reserve = [&](PhysicalRange range) {
+        if (reserved_count < reserved.size() && range.length != 0)
+            reserved[reserved_count++] = range;
+    };
+    reserve(s_boot_info.device_tree);
+    tree.for_each_reservation([&](u64 address, u64 size) {
+        if (address + size > address)
+            reserve({ PhysicalAddress(address), size });
+    });
+    if (DeviceTree::Node node = tree.find_path("/reserved-memory")) {
+        usize depth = node.depth();
+        for (node = node.next(); node && node.depth() > depth; node = node.next()) {
+            if (auto range = node.reg(0); range.has_value())
+                reserve(range.value());
+        }
+    }
+    constexpr u64 k_limit = u64 { 1 } << 47;
+    bool holds_image = false;
+    bool any = false;
+    for (DeviceTree::Node node = tree.root().next(); node; node = node.next()) {
+        if (node.depth() != 1 || node.property("device_type").text() != "memory")
+            continue;
+        for (usize i = 0;; ++i) {
+            auto entry = node.reg(i);
+            if (entry.is_error())
+                break;
+            u64 start = align_up(entry.value().start.value(), k_page_size);
+            u64 end = align_down(std::min(entry.value().end().value(), k_limit), k_page_size);
+            // Overlapping entries would hand the same frames out twice.
+            for (const MemoryRange& other : s_boot_info.memory()) {
+                if (start < other.range.end().value() && end > other.range.start.value())
+                    early_fatal("device tree: two entries of memory overlap");
+            }
+            if (start >= end)
+                continue;
+            any = true;
+            holds_image |= start <= load_address && end >= image_end;
+            add_usable(start, end, std::span(reserved).first(reserved_count));
+        }
+    }
+    if (!any)
+        early_fatal("device tree: it lists no memory");
+    if (!holds_image)
+        early_fatal("device tree: the memory it lists does not hold the image that runs");
+}
+
+void read_chosen(const DeviceTree& tree)
+{
+    DeviceTree::Node chosen = tree.find_path("/chosen");
+    if (!chosen)
+        return;
+    s_boot_info.command_line = chosen.property("bootargs").text();
+    auto address = [&](std::string_view name) {
+        auto property = chosen.property(name);
+        return property.number(0, std::min<usize>(property.cell_count(), 2));
+    };
+    u64 start = address("linux,initrd-start");
+    u64 end = address("linux,initrd-end");
+    if (start != 0 && end > start)
+        s_boot_info.initrd = { PhysicalAddress(start), end - start };
+    auto seed = chosen.property("rng-seed").bytes();
+    s_boot_info.seed_length = static_cast<u32>(std::min(seed.size(), s_boot_info.seed.size()));
+    std::copy_n(seed.begin(), s_boot_info.seed_length, s_boot_info.seed.begin());
+}
+
+void read_platform(const DeviceTree& tree)
+{
+    s_platform.semihosting = has_option(s_boot_info.command_line, "exit=semihosting");
+    if (auto psci = tree.find_compatible("arm,psci-0.2"); psci || (psci = tree.find_compatible("arm,psci-1.0")))
+        s_platform.conduit = psci.property("method").text() == "smc" ? Conduit::Smc : Conduit::Hvc;
+    std::string_view path = tree.find_path("/chosen").property("stdout-path").text();
+    DeviceTree::Node uart = path.empty() ? DeviceTree::Node {} : tree.find_path(path.substr(0, path.find(':')));
+    if (!uart || !uart.is_compatible("arm,pl011"))
+        uart = tree.find_compatible("arm,pl011");
+    if (!uart)
+        return;
+    if (auto registers = uart.reg(0); registers.has_value())
+        s_platform.uart = registers.value().start.value();
+    if (auto interrupt = uart.interrupt(0); interrupt.has_value())
+        s_platform.uart_interrupt = interrupt.value().number;
+}
+
+template<typename T> std::span<const T> span_between(const char* start, const char* end)
+{
+    return { reinterpret_cast<const T*>(start), (reinterpret_cast<u64>(end) - reinterpret_cast<u64>(start)) / sizeof(T) };
+}
+
+u64 id_register_field(u64 value, unsigned shift)
+{
+    return (value >> shift) & 15;
+}
+
+[[gnu::no_stack_protector]] void prepare_hardening()
+{
+    u64 features;
+    asm("mrs %0, id_aa64pfr1_el1" : "=r"(features));
+    if (id_register_field(features, 0) != 0)
+        g_guarded_page = u64 { 1 } << 50;
+    s_pointer_key[0] = early_random();
+    s_pointer_key[1] = early_random();
+    __eremite_boot_cpu.stack_guard = early_random() & ~u64 { 0xff }; // its first byte is 0: no string goes over it unseen
+}
+
+/// Device trees are at most 2 MiB (booting.rst).
+constexpr usize k_max_device_tree = 2_MiB;
+
+} // namespace
+
+Platform& platform()
+{
+    return s_platform;
+}
+
+const DeviceTree& device_tree()
+{
+    return s_device_tree;
+}
+
+/// Its own return address must not be signed before and checked after.
+[[gnu::noinline, gnu::target("branch-protection=none")]] void harden_processor()
+{
+    u64 control;
+    asm("mrs %0, sctlr_el1" : "=r"(control));
+    control |= SCTLR_WXN;
+    u64 features;
+    asm("mrs %0, id_aa64isar1_el1" : "=r"(features));
+    u64 more;
+    asm("mrs %0, s3_0_c0_c6_2" : "=r"(more)); // ID_AA64ISAR2_EL1
+    if (id_register_field(features, 4) != 0 || id_register_field(features, 8) != 0 || id_register_field(more, 12) != 0) {
+        asm volatile("msr s3_0_c2_c1_0, %0; msr s3_0_c2_c1_1, %1" : : "r"(s_pointer_key[0]), "r"(s_pointer_key[1]));
+        control |= u64 { 1 } << 31;
+    }
+    asm volatile("msr sctlr_el1, %0; isb" : : "r"(control) : "memory");
+}
+
+[[gnu::no_stack_protector]] static u64 start(u64 device_tree_address, u64 load_address, u64 cycles, u64* roots)
+{
+    BootInfo& info = s_boot_info;
+    info.entry_cycles = cycles;
+    u64 image_end = reinterpret_cast<u64>(__eremite_image_end);
+    // Loaded as an ELF file: the tree, if any, is where memory begins.
+    if (device_tree_address == 0)
+        device_tree_address = align_down(load_address, 1_GiB);
+    std::string_view problem;
+    std::span<const u8> blob(reinterpret_cast<const u8*>(device_tree_address), k_max_device_tree);
+    if (device_tree_address % 8 != 0 || !DeviceTree::create(blob, s_device_tree, problem))
+        early_fatal(problem.empty() ? std::string_view("device tree: its address is not a multiple of 8") : problem);
+    info.device_tree = { PhysicalAddress(device_tree_address), s_device_tree.size() };
+    read_chosen(s_device_tree);
+    read_platform(s_device_tree);
+    // The identity mapping's two tables lie right behind the image.
+    u64 identity_root = image_end;
+    u64 early_end = image_end + EARLY_MEMORY;
+    if (device_tree_address >= image_end && device_tree_address < early_end)
+        early_end = align_down(device_tree_address, k_page_size);
+    if (info.initrd.start.value() >= image_end && info.initrd.start.value() < early_end)
+        early_end = align_down(info.initrd.start.value(), k_page_size);
+    s_memory = { .window = 0, .next = image_end + 2 * k_page_size, .end = early_end };
+    s_platform.identity_root = identity_root;
+    prepare_hardening();
+    read_memory(s_device_tree, load_address, s_memory.next);
+
+    u64 image_size = image_end - load_address;
+    u64 base = choose_base(image_size);
+    if (!relocate_image({ reinterpret_cast<u8*>(load_address), image_size }, base,
+            span_between<ElfRela>(__eremite_rela_start, __eremite_rela_end),
+            span_between<u64>(__eremite_relr_start, __eremite_relr_end), k_relative))
+        early_fatal("the image has a relocation of an unknown kind");
+
+    // Room for what follows, so that info.image is final before the direct map leaves the image out.
+    u64 lower = s_memory.take_page();
+    u64 upper = s_memory.take_page();
+    map_image(lower, load_address, base);
+    table_at(lower)[0] = table_at(identity_root)[0];
+    unsigned image_slot = Format::index(VirtualAddress(base), 3);
+    table_at(identity_root)[image_slot] = table_at(lower)[image_slot];
+
+    constexpr PageAttributes write { .writable = true };
+    for (const MemoryRange& range : info.memory()) {
+        u64 from = range.range.start.value();
+        u64 to = range.range.end().value();
+        if (from < load_address)
+            map_direct(upper, from, std::min(to, load_address), write);
+        if (to > image_end)
+            map_direct(upper, std::max(from, image_end), to, write);
+    }
+    u64 tree_page = align_down(device_tree_address, k_page_size);
+    map_direct(upper, tree_page, align_up(device_tree_address + s_device_tree.size(), k_page_size), write);
+    if (s_platform.uart != 0)
+        map_direct(upper, s_platform.uart, s_platform.uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
+
+    // The command line gets memory of its own, in which it can be taken apart.
+    std::string_view text = info.command_line;
+    u64 copy = s_memory.next;
+    for (usize taken = 0; taken < text.size() + 1; taken += k_page_size)
+        s_memory.take_page();
+    std::span<char> copied(reinterpret_cast<char*>(copy), text.size() + 1);
+    std::copy(text.begin(), text.end(), copied.begin());
+    info.command_line = { reinterpret_cast<const char*>(k_direct_map_base + copy), text.size() };
+
+    info.image = { PhysicalAddress(load_address), s_memory.next - load_address };
+    s_platform.image_offset = base - load_address;
+    std::span(roots, 2)[0] = lower;
+    std::span(roots, 2)[1] = upper;
+    publish_tables();
+    return base - load_address;
+}
+
+[[gnu::no_stack_protector]] static void finish()
+{
+    adopt_processor(__eremite_boot_cpu, reinterpret_cast<u64>(__eremite_boot_entry_stack) + k_boot_stack_size);
+    __eremite_boot_cpu.kernel_stack_bottom = reinterpret_cast<u64>(__eremite_boot_stack) + k_page_size;
+    __eremite_boot_cpu.kernel_stack_top = __eremite_boot_cpu.kernel_stack_bottom + k_boot_stack_size;
+    if (s_platform.uart != 0)
+        s_platform.uart += k_direct_map_base;
+    s_memory.window = k_direct_map_base;
+    table_at(page_table_root(VirtualAddress(0)).value())[0] = 0;
+    invalidate_all();
+    BootInfo& info = s_boot_info;
+    info.protocol = "Image";
+    std::span<const u8> blob(reinterpret_cast<const u8*>(k_direct_map_base + info.device_tree.start.value()),
+        info.device_tree.length);
+    std::string_view problem;
+    if (!DeviceTree::create(blob, s_device_tree, problem))
+        early_fatal(problem);
+}
+
+} // namespace arch
+} // namespace eremite
+
+using namespace eremite;
+
+[[gnu::no_stack_protector]] u64 __eremite_early_start(u64 device_tree, u64 load_address, u64 cycles, u64* roots)
+{
+    return arch::start(device_tree, load_address, cycles, roots);
+}
+
+[[gnu::no_stack_protector]] void __eremite_early_main()
+{
+    arch::harden_processor();
+    arch::finish();
+    kernel_main();
+}

@@ -1,0 +1,126 @@
+// aarch64's page-table entries (Arm ARM, D8.3): 4 KiB granule, four levels, 48-bit addresses, stage 1 of EL1. TTBR0 holds
+// the application's half, TTBR1 the kernel's. Numbers of levels count from the leaves here: 3 is the root.
+#pragma once
+
+namespace eremite::arch {
+
+/// Physical memory is visible from here on (mm/frames.h: direct_map()). The image's own segments are left out: they are
+/// mapped once, where they run.
+inline constexpr u64 k_direct_map_base = 0xffff'0000'0000'0000;
+/// What mm places in the kernel's half (stacks, device registers) lies in [k_kernel_area_base, k_kernel_area_end).
+inline constexpr u64 k_kernel_area_base = 0xffff'c000'0000'0000;
+inline constexpr u64 k_kernel_area_end = 0xffff'f000'0000'0000;
+/// One past the highest address of the application's half, as on x86_64: programs that tag pointers expect no more.
+inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
+
+/// The bit that makes BTI apply to a page; 0 where the processor has none. Set once, before the first table is made.
+extern u64 g_guarded_page;
+
+struct PageTableFormat {
+    static constexpr unsigned k_levels = 4;
+
+    static constexpr u64 k_valid = 1u << 0;
+    static constexpr u64 k_table = 1u << 1; // or a page, at level 0
+    static constexpr unsigned k_attribute_shift = 2; // index into MAIR_EL1, as entry.S sets it
+    static constexpr u64 k_attribute_normal = 0;
+    static constexpr u64 k_attribute_device = 1;
+    static constexpr u64 k_attribute_uncached = 2;
+    static constexpr u64 k_attribute_mask = 7u << k_attribute_shift;
+    static constexpr u64 k_read_only = 1u << 7;
+    static constexpr u64 k_inner_shareable = 3u << 8;
+    static constexpr u64 k_accessed = 1u << 10;
+    static constexpr u64 k_privileged_no_execute = u64 { 1 } << 53;
+    static constexpr u64 k_no_execute = u64 { 1 } << 54; // at EL0, where nothing of ours ever runs
+    static constexpr u64 k_application = u64 { 1 } << 55; // ours to use
+    static constexpr unsigned k_key_shift = 56; // likewise, three bits: there is no hardware behind them
+    static constexpr u64 k_address_mask = 0x0000'ffff'ffff'f000;
+
+    static constexpr u64 table_entry(PhysicalAddress table) { return table.value() | k_valid | k_table; }
+
+    static constexpr u64 leaf_entry(PhysicalAddress address, PageAttributes attributes, unsigned level)
+    {
+        u64 entry = address.value() | k_valid | k_accessed | k_inner_shareable | k_no_execute
+            | (static_cast<u64>(attributes.key & 7) << k_key_shift);
+        if (level == 0)
+            entry |= k_table;
+        if (!attributes.writable)
+            entry |= k_read_only;
+        if (!attributes.executable)
+            entry |= k_privileged_no_execute;
+        if (attributes.application)
+            entry |= k_application;
+        if (attributes.cache == CacheMode::Uncached)
+            entry |= k_attribute_device << k_attribute_shift;
+        else if (attributes.cache == CacheMode::WriteCombining)
+            entry |= k_attribute_uncached << k_attribute_shift;
+        if !consteval {
+            if (attributes.executable && !attributes.application)
+                entry |= g_guarded_page;
+        }
+        return entry;
+    }
+
+    static constexpr bool is_present(u64 entry) { return (entry & k_valid) != 0; }
+    static constexpr bool is_leaf(u64 entry, unsigned level) { return level == 0 || (entry & k_table) == 0; }
+    static constexpr PhysicalAddress address(u64 entry, unsigned level)
+    {
+        u64 mask = k_address_mask;
+        if (is_leaf(entry, level))
+            mask &= ~((u64 { k_page_size } << (9 * level)) - 1);
+        return PhysicalAddress(entry & mask);
+    }
+    static constexpr PageAttributes attributes(u64 entry)
+    {
+        PageAttributes result;
+        result.writable = (entry & k_read_only) == 0;
+        result.executable = (entry & k_privileged_no_execute) == 0;
+        result.application = (entry & k_application) != 0;
+        result.key = static_cast<u8>((entry >> k_key_shift) & 7);
+        u64 attribute = (entry & k_attribute_mask) >> k_attribute_shift;
+        if (attribute == k_attribute_device)
+            result.cache = CacheMode::Uncached;
+        else if (attribute == k_attribute_uncached)
+            result.cache = CacheMode::WriteCombining;
+        return result;
+    }
+    /// Not every processor marks what it writes (FEAT_HAFDBS), so what can be written counts as written, and all that is
+    /// mapped as accessed.
+    static constexpr bool is_dirty(u64 entry) { return (entry & k_read_only) == 0; }
+    static constexpr bool is_accessed(u64 entry) { return (entry & k_accessed) != 0; }
+    static constexpr u64 clear_accessed(u64 entry) { return entry; }
+    static constexpr unsigned index(VirtualAddress address, unsigned level)
+    {
+        return static_cast<unsigned>((address.value() >> (k_page_shift + 9 * level)) & 511);
+    }
+};
+
+inline PhysicalAddress page_table_root(VirtualAddress address)
+{
+    u64 root;
+    if ((address.value() >> 55) != 0)
+        asm volatile("mrs %0, ttbr1_el1" : "=r"(root));
+    else
+        asm volatile("mrs %0, ttbr0_el1" : "=r"(root));
+    return PhysicalAddress(root & PageTableFormat::k_address_mask);
+}
+
+// The hardware tells the other processors (the inner shareable domain), which is more than the contract asks.
+inline void invalidate_page(VirtualAddress address)
+{
+    u64 operand = (address.value() >> k_page_shift) & ((u64 { 1 } << 44) - 1);
+    asm volatile("dsb ishst; tlbi vaae1is, %0; dsb ish; isb" : : "r"(operand) : "memory");
+}
+
+inline void invalidate_all()
+{
+    asm volatile("dsb ishst; tlbi vmalle1is; dsb ish; isb" ::: "memory");
+}
+
+inline void publish_tables()
+{
+    asm volatile("dsb ishst; isb" ::: "memory");
+}
+
+void synchronize_instructions(VirtualAddress start, usize length);
+
+} // namespace eremite::arch
