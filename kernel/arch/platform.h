@@ -28,6 +28,15 @@ Result<> early_console_enable_input(void (*handler)());
 /// Ends the virtual machine with the program's exit status, 0 to 255; docs/boot.md says how the host learns it.
 [[noreturn]] void power_off(int status);
 
+/// What a program learns of the processor from its auxiliary vector.
+struct ProcessorFacts {
+    u64 capabilities { 0 }; // AT_HWCAP
+    u64 capabilities2 { 0 }; // AT_HWCAP2
+    usize minimum_signal_stack { 2048 }; // AT_MINSIGSTKSZ
+    const char* platform { "" }; // AT_PLATFORM
+};
+ProcessorFacts processor_facts();
+
 /// How many processors the firmware tables list, and starts number `cpu` (1, 2, ...): `entry` runs on it on the stack
 /// ending at `stack_top`, with its PerCpu set, interrupts off. EIO: it didn't come up.
 u32 processor_count();

@@ -1,18 +1,86 @@
+// The one file that composes everything: what runs, in order, between early boot and the application's first
+// instruction.
 #include "boot/main.h"
 
+#include "arch/clock.h"
+#include "arch/cpu.h"
+#include "arch/interrupt.h"
 #include "arch/platform.h"
+#include "base/assert.h"
+#include "base/component.h"
 #include "base/log.h"
 #include "boot/boot_info.h"
+#include "boot/boot_trace.h"
+#include "boot/initial_stack.h"
+#include "boot/options.h"
+#include "device/console.h"
+#include "mm/address_space.h"
+#include "mm/frames.h"
+#include "sched/scheduler.h"
+#include "syscall/strace.h"
+
+#include <array>
+
+extern "C" {
+#pragma GCC visibility push(hidden)
+extern const eremite::Component __eremite_components_start[], __eremite_components_end[];
+/// musl's: the application begins here.
+void _start();
+#pragma GCC visibility pop
+}
 
 namespace eremite {
 
+namespace {
+
+constexpr u64 k_main_stack_size = 8_MiB;
+
+void initialize_components()
+{
+    std::span<const Component> components(__eremite_components_start, __eremite_components_end);
+    for (Stage stage : { Stage::Bus, Stage::Device, Stage::Subsystem, Stage::Late }) {
+        for (const Component& component : components) {
+            if (component.stage != stage)
+                continue;
+            if (auto result = component.init(); result.is_error())
+                log_error("{}: not available: {}", component.name, description_of(result.error()));
+            boot_trace(component.name);
+        }
+    }
+}
+
+} // namespace
+
 void kernel_main()
 {
-    set_log_writer(arch::early_console_write);
-    set_log_level(LogLevel::Debug);
-    const BootInfo& info = boot_info();
-    log_notice("up, {} ranges, command line \"{}\"", info.range_count, info.command_line);
-    arch::power_off(0);
+    boot_trace("early boot");
+    set_log_writer([](std::string_view line) { console().write(line); });
+    initialize_memory(boot_info());
+    initialize_options();
+    boot_trace("memory");
+    arch::initialize_clock();
+    arch::initialize_interrupts(boot_info());
+    boot_trace("clock, interrupts");
+    initialize_scheduler(arch::boot_stack());
+    initialize_address_space(!boot_option("nokaslr").has_value());
+    arch::enable_interrupts();
+    boot_trace("scheduler, address space");
+    initialize_components();
+    if (boot_option("strace"))
+        enable_strace();
+
+    auto stack = address_space().map_main_stack(k_main_stack_size);
+    if (stack.is_error())
+        panic("no memory for the program's stack");
+    u64 entry = reinterpret_cast<u64>(&_start);
+    auto stack_pointer = write_initial_stack(stack.value(), entry);
+    if (stack_pointer.is_error())
+        panic(stack_pointer.error() == Errno::E2BIG ? "the program's arguments and environment are too long"
+                                                    : "no memory for the program's arguments");
+    boot_trace("application's stack");
+    if (boot_option("boot-trace"))
+        print_boot_trace();
+    start_application(entry, stack_pointer.value());
 }
 
 } // namespace eremite

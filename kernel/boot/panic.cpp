@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <new>
 
 namespace eremite {
 
@@ -91,4 +92,24 @@ void __eremite_libcxx_assert(const char* message)
 void __stack_chk_fail()
 {
     eremite::panic("stack smashed: the canary has changed");
+}
+
+// What virtual functions refer to. The build gives these names of the kernel's own too: the application may replace
+// operator delete. The kernel never calls it; objects are freed with the size that their owner remembers.
+extern "C" [[noreturn]] void __cxa_pure_virtual();
+void __cxa_pure_virtual()
+{
+    eremite::panic("a pure virtual function was called");
+}
+void operator delete(void*) noexcept
+{
+    ASSERT_NOT_REACHED();
+}
+void operator delete(void*, std::size_t) noexcept
+{
+    ASSERT_NOT_REACHED();
+}
+void operator delete(void*, std::size_t, std::align_val_t) noexcept
+{
+    ASSERT_NOT_REACHED();
 }

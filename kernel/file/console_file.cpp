@@ -1,6 +1,7 @@
 #include "file/console_file.h"
 
 #include "arch/clock.h"
+#include "base/component.h"
 #include "device/console.h"
 #include "file/line_discipline.h"
 
@@ -256,5 +257,7 @@ void watch_console_input()
     static_cast<void>(enable_console_input(take_input));
     take_input();
 }
+
+ER_COMPONENT(standard_files, Stage::Subsystem, open_standard_files);
 
 } // namespace eremite

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/fs.h"
+#include "base/component.h"
 #include "base/owned.h"
 #include "base/result.h"
 #include "base/string.h"
@@ -141,6 +142,7 @@ private:
 extern FdTable g_fd_table;
 inline FdTable& fd_table()
 {
+    ER_NEEDS(standard_files);
     return g_fd_table;
 }
 

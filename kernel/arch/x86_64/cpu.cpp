@@ -93,8 +93,6 @@ void adopt_boot_processor()
     fill_idt();
     s_boot_cpu.kernel_stack_bottom = reinterpret_cast<u64>(__eremite_boot_stack) + k_page_size;
     s_boot_cpu.kernel_stack_top = s_boot_cpu.kernel_stack_bottom + k_boot_stack_size;
-    // Nothing may be scheduled before there is a scheduler.
-    s_boot_cpu.preempt_count = 1;
     load_processor_state(s_boot_cpu, s_boot_native);
 }
 
@@ -185,6 +183,15 @@ bool hardware_random(u64& value)
     }
     value = 0;
     return false;
+}
+
+ProcessorFacts processor_facts()
+{
+    // Bit 1 of AT_HWCAP2: the application may use RDFSBASE and its like.
+    return { .capabilities = cpuid(1).edx,
+        .capabilities2 = 2,
+        .minimum_signal_stack = vector_state_size() + 1024,
+        .platform = "x86_64" };
 }
 
 u64 timing_jitter()

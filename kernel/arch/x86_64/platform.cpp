@@ -1,6 +1,7 @@
 #include "arch/platform.h"
 
 #include "arch/cpu.h"
+#include "arch/interrupt.h"
 #include "arch/x86_64/early.h"
 #include "arch/x86_64/io.h"
 
@@ -50,6 +51,20 @@ int early_console_read()
     if (status == 0xff || (status & k_data_ready) == 0)
         return -1;
     return in8(k_serial);
+}
+
+Result<> early_console_enable_input(void (*handler)())
+{
+    if (in8(k_line_status) == 0xff)
+        return Errno::ENODEV;
+    // Handlers take no argument here, but a context there: it is the handler.
+    TRY(bind_wired_interrupt(
+        4, Trigger::EdgeRising, [](void* context) { reinterpret_cast<void (*)()>(context)(); },
+        reinterpret_cast<void*>(handler)));
+    out8(k_serial + 2, 0x07); // FIFOs on, empty; an interrupt for each byte
+    out8(k_serial + 4, 0x0b); // DTR, RTS, and OUT2, which lets interrupts through
+    out8(k_serial + 1, 0x01); // received data
+    return {};
 }
 
 void early_fatal(std::string_view message)
