@@ -32,7 +32,8 @@ struct PageTableFormat {
     static constexpr u64 k_privileged_no_execute = u64 { 1 } << 53;
     static constexpr u64 k_no_execute = u64 { 1 } << 54; // at EL0, where nothing of ours ever runs
     static constexpr u64 k_application = u64 { 1 } << 55; // ours to use
-    static constexpr unsigned k_key_shift = 56; // likewise, three bits: there is no hardware behind them
+    static constexpr unsigned k_key_shift = 56; // likewise, two bits: there is no hardware behind them
+    static constexpr u64 k_borrowed = u64 { 1 } << 58; // likewise
     static constexpr u64 k_address_mask = 0x0000'ffff'ffff'f000;
 
     static constexpr u64 table_entry(PhysicalAddress table) { return table.value() | k_valid | k_table; }
@@ -40,7 +41,7 @@ struct PageTableFormat {
     static constexpr u64 leaf_entry(PhysicalAddress address, PageAttributes attributes, unsigned level)
     {
         u64 entry = address.value() | k_valid | k_accessed | k_inner_shareable | k_no_execute
-            | (static_cast<u64>(attributes.key & 7) << k_key_shift);
+            | (static_cast<u64>(attributes.key & 3) << k_key_shift);
         if (level == 0)
             entry |= k_table;
         if (!attributes.writable)
@@ -49,6 +50,8 @@ struct PageTableFormat {
             entry |= k_privileged_no_execute;
         if (attributes.application)
             entry |= k_application;
+        if (attributes.borrowed)
+            entry |= k_borrowed;
         if (attributes.cache == CacheMode::Uncached)
             entry |= k_attribute_device << k_attribute_shift;
         else if (attributes.cache == CacheMode::WriteCombining)
@@ -75,7 +78,8 @@ struct PageTableFormat {
         result.writable = (entry & k_read_only) == 0;
         result.executable = (entry & k_privileged_no_execute) == 0;
         result.application = (entry & k_application) != 0;
-        result.key = static_cast<u8>((entry >> k_key_shift) & 7);
+        result.borrowed = (entry & k_borrowed) != 0;
+        result.key = static_cast<u8>((entry >> k_key_shift) & 3);
         u64 attribute = (entry & k_attribute_mask) >> k_attribute_shift;
         if (attribute == k_attribute_device)
             result.cache = CacheMode::Uncached;
