@@ -307,6 +307,11 @@ Platform& platform()
     return s_platform;
 }
 
+VirtualRange boot_stack()
+{
+    return { VirtualAddress(__eremite_boot_cpu.kernel_stack_bottom), k_boot_stack_size };
+}
+
 const DeviceTree& device_tree()
 {
     return s_device_tree;

@@ -136,6 +136,31 @@ void power_off(int status)
         asm volatile("wfi");
 }
 
+ProcessorFacts processor_facts()
+{
+    // Linux's bits (arch/arm64/include/uapi/asm/hwcap.h) of what the register's fields tell (Arm ARM, D19.2.61).
+    u64 features;
+    asm("mrs %0, id_aa64isar0_el1" : "=r"(features));
+    auto field = [&](unsigned shift) { return features >> shift & 15; };
+    u64 capabilities = 3; // floating point, ASIMD
+    if (field(4) >= 1)
+        capabilities |= 1u << 3; // AES
+    if (field(4) >= 2)
+        capabilities |= 1u << 4; // PMULL
+    if (field(8) != 0)
+        capabilities |= 1u << 5; // SHA1
+    if (field(12) != 0)
+        capabilities |= 1u << 6; // SHA2
+    if (field(16) != 0)
+        capabilities |= 1u << 7; // CRC32
+    if (field(20) >= 2)
+        capabilities |= 1u << 8; // atomics
+    return { .capabilities = capabilities,
+        .capabilities2 = field(60) != 0 ? u64 { 1 } << 16 : 0, // RNG
+        .minimum_signal_stack = 5120,
+        .platform = "aarch64" };
+}
+
 u64 timing_jitter()
 {
     u64 mixed = 0;
