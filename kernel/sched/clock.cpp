@@ -1,5 +1,6 @@
 #include "sched/clock.h"
 
+#include "sched/clock_id.h"
 #include <atomic>
 
 namespace eremite {
@@ -8,6 +9,8 @@ namespace {
 
 // Wall time at boot, in nanoseconds; 0: not asked for yet.
 constinit std::atomic<i64> s_realtime_offset { 0 };
+constinit std::atomic<u32> s_changes { 0 };
+constinit WaitQueue s_changed;
 
 } // namespace
 
@@ -27,6 +30,27 @@ void set_realtime(Nanoseconds since_1970)
 {
     i64 offset = (since_1970 - arch::now()).value();
     s_realtime_offset.store(offset == 0 ? 1 : offset, std::memory_order_relaxed);
+    s_changes.fetch_add(1);
+    s_changed.wake_all();
+}
+
+WaitQueue& realtime_changed()
+{
+    return s_changed;
+}
+
+RealtimeSleep::RealtimeSleep()
+    : m_seen(s_changes.load())
+{
+}
+
+Result<> RealtimeSleep::wait(Nanoseconds deadline)
+{
+    SpinLock lock;
+    Locked locked(lock);
+    auto result = s_changed.wait_until(lock, [&] { return s_changes.load() != m_seen; }, deadline);
+    m_seen = s_changes.load();
+    return result;
 }
 
 } // namespace eremite

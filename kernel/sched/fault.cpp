@@ -14,7 +14,23 @@
 #include "syscall/user_pointer.h"
 #include <string_view>
 
+#if !defined(EREMITE_HOST)
+extern "C" {
+#pragma GCC visibility push(hidden)
+extern const char __eremite_kernel_text_start, __eremite_kernel_text_end; // the link script's
+#pragma GCC visibility pop
+}
+#endif
+
 namespace eremite {
+
+#if !defined(EREMITE_HOST)
+bool is_application_code(u64 address)
+{
+    return address < reinterpret_cast<u64>(&__eremite_kernel_text_start)
+        || address >= reinterpret_cast<u64>(&__eremite_kernel_text_end);
+}
+#endif
 
 namespace {
 
@@ -164,15 +180,23 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
     PageFaultResult page = PageFaultResult::NotMapped;
     // The kernel touches the application's memory on its behalf: those pages come on demand, too. Under a lock they
     // can't: the copy fails, and whoever holds the lock tries again without.
-    if (fault.kind == FaultKind::Page && may_sleep && is_application_range(fault.address, 1)) {
+    // The vector registers are the interrupted code's.
+    if (thread)
         thread->enter_exception();
+    auto leave = [&] {
+        if (thread)
+            thread->leave_exception();
+    };
+    if (fault.kind == FaultKind::Page && may_sleep && is_application_range(fault.address, 1)) {
         page = handle_page_fault(VirtualAddress(fault.address), fault.access);
-        thread->leave_exception();
-        if (page == PageFaultResult::Resolved)
+        if (page == PageFaultResult::Resolved) {
+            leave();
             return;
+        }
     }
     if (u64 fixup = arch::fixup_for(frame.instruction_pointer())) {
         frame.set_instruction_pointer(fixup);
+        leave();
         return;
     }
     bool in_kernel = !thread || !thread->is_application() || !is_application_code(frame.instruction_pointer())
@@ -182,8 +206,10 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
 
     abi::SignalInfo information = signal_for(frame, fault, page);
     const SignalHooks* hooks = g_signal_hooks.load(std::memory_order_acquire);
-    if (hooks && hooks->deliver_fault(frame, fault, information))
+    if (hooks && hooks->deliver_fault(frame, fault, information)) {
+        leave();
         return;
+    }
     report(frame, fault, page);
     kill_process(information.number);
 }

@@ -23,9 +23,11 @@ void handle_pending_work(arch::TrapFrame& frame)
     if (!hooks || !Scheduler::is_interrupted(self))
         return;
     // Writing the frame may fault, and sleep.
+    self.enter_exception();
     arch::enable_interrupts();
     hooks->deliver(frame, false);
     arch::disable_interrupts();
+    self.leave_exception();
 }
 
 void handle_system_call_exit(arch::TrapFrame& frame, u64 gate)

@@ -24,7 +24,7 @@ struct SignalHooks {
 
 extern std::atomic<const SignalHooks*> g_signal_hooks;
 
-/// Whether `address` is no code of the kernel's, which is linked to the application. Defined by the architecture.
+/// Whether `address` is no code of the kernel's, which is linked to the application. Jumps to nowhere are the application's, too.
 bool is_application_code(u64 address);
 
 /// Sends `number` on behalf of the kernel (SIGPIPE, SIGALRM, SIGINT, ...) to `thread`, or to the process if that is null.

@@ -8,7 +8,7 @@
 
 namespace eremite {
 
-constinit SpinLock ThreadTable::s_lock;
+constinit InterruptSpinLock ThreadTable::s_lock;
 constinit std::array<Thread::TableList, ThreadTable::k_buckets> ThreadTable::s_buckets {};
 constinit std::atomic<u32> ThreadTable::s_application_count { 0 };
 

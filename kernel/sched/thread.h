@@ -165,7 +165,7 @@ public:
 private:
     friend class Scheduler;
     static constexpr usize k_buckets = 64;
-    static SpinLock s_lock;
+    static InterruptSpinLock s_lock; // signals are sent from interrupts
     static std::array<Thread::TableList, k_buckets> s_buckets;
     static std::atomic<u32> s_application_count;
 };

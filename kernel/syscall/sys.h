@@ -6,4 +6,7 @@
 #include "syscall/sys_memory.h"
 #include "syscall/sys_process.h"
 #include "syscall/sys_random.h"
+#include "syscall/sys_resource.h"
+#include "syscall/sys_signal.h"
 #include "syscall/sys_thread.h"
+#include "syscall/sys_time.h"

@@ -7,6 +7,7 @@
 #include "sched/process.h"
 #include "sched/run_queue.h"
 #include "sched/signal_hooks.h"
+#include "syscall/sys_memory.h"
 #include "syscall/sys_process.h"
 #include "syscall/thread_calls.h"
 #include "syscall/time_argument.h"
@@ -14,8 +15,6 @@
 #include <bit>
 
 namespace eremite {
-
-Result<long> sys_munmap(u64 address, usize length);
 
 constinit std::atomic<void (*)(u64, i32)> g_robust_list_exit { nullptr };
 
@@ -70,6 +69,7 @@ Result<long> sys_clone_thread(UserPointer<CloneArguments> pointer)
         return sys_fork();
     ER_NEEDS(processors); // those beside the first are started only for programs with threads
     g_application_thread_exit.store(end_application_thread, std::memory_order_relaxed);
+    g_multithreaded.store(true, std::memory_order_relaxed);
 
     // It begins as if called by __eremite_thread_end.
     u64 stack = align_down(arguments.stack, 16) - arch::k_call_pushes;
