@@ -80,7 +80,13 @@ void panic(const char* message, const char* file, int line)
 
 extern "C" {
 [[noreturn]] void __eremite_libcxx_assert(const char* message);
+[[noreturn]] void __eremite_check_failed();
 [[noreturn]] void __stack_chk_fail();
+}
+
+void __eremite_check_failed()
+{
+    eremite::panic("a bounds check failed");
 }
 
 void __eremite_libcxx_assert(const char* message)

@@ -110,6 +110,19 @@ u64 told_rate()
     return 0;
 }
 
+/// a * b / c, the product in 128 bits; all ones if the quotient doesn't fit. One instruction each: the compiler would
+/// call a library for the division.
+u64 multiply_divide(u64 a, u64 b, u64 c)
+{
+    u64 low;
+    u64 high;
+    asm("mulq %3" : "=a"(low), "=d"(high) : "0"(a), "r"(b) : "cc");
+    if (high >= c)
+        return ~u64 { 0 };
+    asm("divq %2" : "+a"(low), "+d"(high) : "r"(c) : "cc");
+    return low;
+}
+
 u16 read_pit()
 {
     out8(k_pit_control, 0x00); // latch counter 0
@@ -138,7 +151,7 @@ void advance_reference(u64 rate)
     u16 count = read_pit();
     u64 ticks = static_cast<u16>(s_reference.last_count - count); // it counts down
     if (rate != 0) {
-        u64 expected = static_cast<u64>(static_cast<u128>(tsc - s_reference.last_tsc) * k_pit_rate / rate);
+        u64 expected = multiply_divide(tsc - s_reference.last_tsc, k_pit_rate, rate);
         if (expected > ticks)
             ticks += (expected - ticks + 0x8000) & ~u64 { 0xffff };
     }
@@ -161,7 +174,7 @@ void refine()
         advance_reference(((k_second << 32) / conversion.multiplier));
         u64 rate = measured_rate();
         u64 elapsed = s_reference.last_tsc - s_reference.tsc;
-        u64 truth = static_cast<u64>(static_cast<u128>(s_reference.ticks) * k_second / k_pit_rate);
+        u64 truth = multiply_divide(s_reference.ticks, k_second, k_pit_rate);
         // Never backwards.
         u64 base = std::max(convert(conversion, s_reference.last_tsc), truth);
         s_conversion.write({ s_reference.last_tsc, base, multiplier_of(rate) });
@@ -220,8 +233,8 @@ u64 counter_at(Nanoseconds time)
     u64 ns = static_cast<u64>(std::max<i64>(time.value(), 0));
     if (ns <= conversion.base_ns)
         return conversion.base_tsc;
-    u128 cycles = (static_cast<u128>(ns - conversion.base_ns) << 32) / conversion.multiplier;
-    return cycles > (u64 { 1 } << 62) ? ~u64 { 0 } : conversion.base_tsc + static_cast<u64>(cycles) + 1;
+    u64 cycles = multiply_divide(ns - conversion.base_ns, u64 { 1 } << 32, conversion.multiplier);
+    return cycles > (u64 { 1 } << 62) ? ~u64 { 0 } : conversion.base_tsc + cycles + 1;
 }
 
 namespace {
