@@ -163,6 +163,8 @@ Result<VirtualAddress> AddressSpace::find_room(u64 length, u64 alignment)
     u64 skipped = end == m_map_top ? 0 : m_largest_skipped;
 
     auto above = m_mappings.lower_bound(end);
+    if (above != m_mappings.end())
+        end = std::min(end, above->range.start.value() - k_gap);
     while (true) {
         u64 floor = k_lowest;
         bool is_lowest = above == m_mappings.begin();
