@@ -106,10 +106,15 @@ private:
         if (m_mmio)
             add("-global", "virtio-mmio.force-legacy=false");
         // Ctrl-C ends QEMU; all else passes through raw.
-        add("-chardev", "stdio,id=console,signal=on");
+        // With a virtio-console both write to the same place (early output comes by the serial port), and input goes to
+        // the one attached last.
+        add("-chardev", fmt::format("stdio,id=console,signal=on{}", m_options.virtio_console ? ",mux=on" : ""));
         add("-serial", "chardev:console");
-        if (m_options.virtio_console)
-            fail("--console virtio is not there yet");
+        if (m_options.virtio_console) {
+            add("-echr", "0"); // no escape character in what is typed
+            virtio("virtio-serial", "id=serial0");
+            add("-device", "virtconsole,chardev=console");
+        }
     }
 
     void network()

@@ -1,0 +1,40 @@
+# `./eremite inspect` on the hello world in C: what it holds, why, and that it holds nothing that it does not use.
+# timeout: 240
+
+fail() { echo "FAIL: $*"; exit 1; }
+inspect() { "$EREMITE" inspect --arch "$ARCH" --isolation "$ISOLATION" "$@"; }
+hello=$EREMITE_ROOT/examples/hello-c
+
+inspect "$hello" | tee report
+for component in application libc kernel/base kernel/mm kernel/sched kernel/boot; do
+    grep -q "^$component " report || fail "no line for $component"
+done
+for mitigation in position-independent 'read-only after relocation' 'no writable code' 'no executable stack' 'stack protector' \
+    'landing pads'; do
+    grep -q "yes  .*$mitigation" report || fail "no $mitigation"
+done
+grep -qE '^[0-9]+ system calls:.* writev' report || fail "no writev among the system calls"
+
+echo "# pay for what you reach"
+for component in kernel/net kernel/fs libc++; do
+    grep -q "^$component " report && fail "hello in C holds $component"
+done
+inspect --why kernel/net "$hello" && fail "hello in C has a reason for the network"
+
+echo "# reasons"
+inspect --why __eremite_sys_writev "$hello" | tee why
+head -1 why | grep -q '^main ' || fail "the way does not begin at main"
+tail -1 why | grep -q '__eremite_sys_writev' || fail "the way does not end at the call"
+
+echo "# JSON and the treemap"
+inspect --json "$hello" | python3 -c 'import json, sys; report = json.load(sys.stdin); assert report["components"]["libc"]["in_file"] > 0'
+inspect --svg map.svg "$hello"
+python3 -c 'import xml.dom.minidom, sys; assert len(xml.dom.minidom.parse("map.svg").getElementsByTagName("rect")) > 20'
+
+echo "# ceilings for the sizes that we watch, stripped, kernel included"
+inspect --sizes | tee sizes
+for pair in puts:65536 printf:266240 iostream:471040 println:655360; do
+    size=$(awk -v name="${pair%:*}" '$1 == name { print $2 }' sizes)
+    [ -n "$size" ] || fail "no size of ${pair%:*}"
+    ((size <= ${pair#*:})) || fail "${pair%:*} has $size bytes, more than ${pair#*:}"
+done
