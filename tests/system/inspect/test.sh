@@ -30,11 +30,3 @@ echo "# JSON and the treemap"
 inspect --json "$hello" | python3 -c 'import json, sys; report = json.load(sys.stdin); assert report["components"]["libc"]["in_file"] > 0'
 inspect --svg map.svg "$hello"
 python3 -c 'import xml.dom.minidom, sys; assert len(xml.dom.minidom.parse("map.svg").getElementsByTagName("rect")) > 20'
-
-echo "# ceilings for the sizes that we watch, stripped, kernel included"
-inspect --sizes | tee sizes
-for pair in puts:65536 printf:266240 iostream:471040 println:655360; do
-    size=$(awk -v name="${pair%:*}" '$1 == name { print $2 }' sizes)
-    [ -n "$size" ] || fail "no size of ${pair%:*}"
-    ((size <= ${pair#*:})) || fail "${pair%:*} has $size bytes, more than ${pair#*:}"
-done
