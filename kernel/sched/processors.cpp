@@ -5,6 +5,7 @@
 #include "arch/platform.h"
 #include "base/component.h"
 #include "base/log.h"
+#include "mm/tlb.h"
 #include "sched/run_queue.h"
 #include <algorithm>
 #include <array>
@@ -17,6 +18,7 @@ namespace {
 void begin_processor(void* argument)
 {
     Scheduler::bring_online(arch::this_cpu(), *static_cast<Thread*>(argument));
+    arch::this_cpu().preempt_count = 0;
     exit_current_thread();
 }
 
@@ -44,8 +46,10 @@ Result<> start_one(u32 cpu)
 Result<> start_processors()
 {
     u32 count = std::min(arch::processor_count(), arch::k_max_cpus);
-    if (count > 1)
+    if (count > 1) {
         Scheduler::s_send_reschedule.store(arch::send_reschedule, std::memory_order_relaxed);
+        enable_remote_invalidation();
+    }
     for (u32 cpu = 1; cpu < count; ++cpu) {
         if (Result<> result = start_one(cpu); result.is_error())
             log_warning("sched: processor {} does not start: {}", cpu, result.error());
