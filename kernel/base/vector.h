@@ -35,10 +35,12 @@ public:
     T& operator[](usize index) { return span()[index]; }
     const T& operator[](usize index) const { return span()[index]; }
     T& last() { return span()[m_size - 1]; }
-    T* begin() { return span().data(); }
-    T* end() { return span().data() + m_size; }
-    const T* begin() const { return span().data(); }
-    const T* end() const { return span().data() + m_size; }
+    T* begin() { return m_data; }
+    const T* begin() const { return m_data; }
+#pragma clang unsafe_buffer_usage begin // the end of what the container holds
+    T* end() { return m_data + m_size; }
+    const T* end() const { return m_data + m_size; }
+#pragma clang unsafe_buffer_usage end
 
     Result<> try_reserve(usize capacity)
     {

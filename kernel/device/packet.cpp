@@ -6,11 +6,15 @@
 namespace eremite {
 
 struct PacketStorage {
-    PacketStorage* next { nullptr };
+    /// Successor in a PacketList.
+    Packet next;
+    PacketStorage* next_free { nullptr };
+    alignas(8) std::array<u8, Packet::k_note_size> note;
     PacketOffload offload;
     u32 length { 0 };
     u8 first { 0 };
     u8 count { 0 };
+    bool owns_headroom { false };
     /// In use are [first, first + count).
     std::array<Fragment, Packet::k_max_fragments> fragments;
 
@@ -79,7 +83,7 @@ private:
     usize m_limit;
 };
 
-constinit FreeList<PacketStorage, &PacketStorage::next> s_packets { 512 };
+constinit FreeList<PacketStorage, &PacketStorage::next_free> s_packets { 512 };
 
 } // namespace
 
@@ -143,7 +147,6 @@ Result<Packet> Packet::create()
         }
         storage = ::new (memory) PacketStorage;
     }
-    storage->next = nullptr;
     return from_token(storage);
 }
 
@@ -167,6 +170,7 @@ void Packet::destroy()
     storage->length = 0;
     storage->first = 0;
     storage->count = 0;
+    storage->owns_headroom = false;
     if (!s_packets.push(storage)) {
         storage->~PacketStorage();
         kfree(storage, sizeof(PacketStorage));
@@ -196,6 +200,11 @@ PacketOffload& Packet::offload()
 const PacketOffload& Packet::offload() const
 {
     return m_storage->offload;
+}
+
+u8* Packet::note_bytes()
+{
+    return m_storage->note.data();
 }
 
 u32 Packet::memory_size() const
@@ -247,23 +256,29 @@ bool Packet::append(BufferRef buffer, u32 offset, u32 length)
     return true;
 }
 
-std::span<u8> Packet::grow_tail(u32 length)
+std::span<u8> Packet::grow_tail(u32 length, bool sole_writer)
 {
     if (m_storage->count == 0)
         return {};
     Fragment& last = fragment(m_storage->count - 1u);
     u32 end = last.offset + last.length;
-    if (!last.buffer->is_exclusive() || last.buffer->capacity() - end < length)
+    if ((!sole_writer && !last.buffer->is_exclusive()) || last.buffer->capacity() - end < length)
         return {};
     last.length += length;
     m_storage->length += length;
     return last.buffer->bytes(end, length);
 }
 
+void Packet::claim_headroom()
+{
+    m_storage->owns_headroom = true;
+}
+
 std::span<u8> Packet::prepend(u32 length)
 {
     std::span<u8> added;
-    if (m_storage->count > 0 && fragment(0).offset >= length && fragment(0).buffer->is_exclusive()) {
+    if (m_storage->count > 0 && fragment(0).offset >= length
+        && (m_storage->owns_headroom || fragment(0).buffer->is_exclusive())) {
         Fragment& front = fragment(0);
         front.offset -= length;
         front.length += length;
@@ -281,6 +296,7 @@ std::span<u8> Packet::prepend(u32 length)
             --m_storage->first;
         }
         ++m_storage->count;
+        m_storage->owns_headroom = false;
         BufferRef buffer = created.release_value();
         // At the end of the buffer, so that further headers find room.
         u32 offset = buffer->capacity() - length;
@@ -296,6 +312,7 @@ std::span<u8> Packet::prepend(u32 length)
 void Packet::pull(u32 length)
 {
     ASSERT(length <= m_storage->length);
+    m_storage->owns_headroom = false;
     m_storage->length -= length;
     while (length > 0) {
         Fragment& front = fragment(0);
@@ -390,53 +407,99 @@ Result<Packet> Packet::copy(u32 headroom)
     return result;
 }
 
+// m_before_last is only needed by last(), whose place is the `next` of the packet before.
+
+Packet* PacketList::place_after(PacketStorage* storage)
+{
+    return storage ? &storage->next : &m_first;
+}
+
+Packet* PacketList::next(Packet* place)
+{
+    Packet* following = &place->m_storage->next;
+    return *following ? following : nullptr;
+}
+
 void PacketList::push_back(Packet packet)
 {
-    PacketStorage* storage = packet.release_token();
-    storage->next = nullptr;
-    if (m_last)
-        m_last->next = storage;
-    else
-        m_first = storage;
-    m_last = storage;
+    PacketStorage* added = packet.m_storage;
+    *place_after(m_last) = std::move(packet);
+    m_before_last = m_last;
+    m_last = added;
     ++m_count;
 }
 
 void PacketList::push_front(Packet packet)
 {
-    PacketStorage* storage = packet.release_token();
-    storage->next = m_first;
-    m_first = storage;
-    if (!m_last)
-        m_last = storage;
+    if (is_empty())
+        return push_back(std::move(packet));
+    if (m_count == 1)
+        m_before_last = packet.m_storage;
+    packet.m_storage->next = std::move(m_first);
+    m_first = std::move(packet);
+    ++m_count;
+}
+
+void PacketList::insert_after(Packet* place, Packet packet)
+{
+    PacketStorage* before = place->m_storage;
+    if (before == m_last)
+        return push_back(std::move(packet));
+    if (before == m_before_last)
+        m_before_last = packet.m_storage;
+    packet.m_storage->next = std::move(before->next);
+    before->next = std::move(packet);
     ++m_count;
 }
 
 Packet PacketList::pop_front()
 {
-    PacketStorage* storage = m_first;
-    if (!storage)
+    if (is_empty())
         return {};
-    m_first = storage->next;
-    if (!m_first)
-        m_last = nullptr;
+    Packet packet = std::move(m_first);
+    m_first = std::move(packet.m_storage->next);
     --m_count;
-    storage->next = nullptr;
-    return Packet::from_token(storage);
+    if (m_count == 0)
+        m_last = nullptr;
+    if (m_count <= 1)
+        m_before_last = nullptr;
+    return packet;
+}
+
+Packet PacketList::take(Packet* place)
+{
+    if (place == &m_first)
+        return pop_front();
+    PacketStorage* before = m_first.m_storage;
+    PacketStorage* before_that = nullptr;
+    while (&before->next != place) {
+        before_that = before;
+        before = before->next.m_storage;
+    }
+    Packet packet = std::move(*place);
+    *place = std::move(packet.m_storage->next);
+    --m_count;
+    if (packet.m_storage == m_last) {
+        m_last = before;
+        m_before_last = before_that;
+    } else if (packet.m_storage == m_before_last) {
+        m_before_last = before;
+    }
+    return packet;
 }
 
 void PacketList::append(PacketList other)
 {
     if (other.is_empty())
         return;
-    if (m_last)
-        m_last->next = other.m_first;
-    else
-        m_first = other.m_first;
-    m_last = other.m_last;
+    PacketStorage* last = other.m_last;
+    PacketStorage* before_last = other.m_before_last ? other.m_before_last : m_last;
+    *place_after(m_last) = std::move(other.m_first);
+    m_last = last;
+    m_before_last = before_last;
     m_count += other.m_count;
-    other.m_first = nullptr;
     other.m_last = nullptr;
+    other.m_before_last = nullptr;
     other.m_count = 0;
 }
 

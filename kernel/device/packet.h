@@ -99,6 +99,7 @@ class Packet {
 public:
     /// 64 KiB in pages, headers, and one more.
     static constexpr u32 k_max_fragments = 19;
+    static constexpr u32 k_note_size = 64;
 
     constexpr Packet() = default;
     Packet(Packet&& other)
@@ -128,6 +129,13 @@ public:
     Fragment& fragment(u32 index);
     PacketOffload& offload();
     const PacketOffload& offload() const;
+    /// A few words for whoever holds the packet, of that layer's own type; kept while it is queued, not by share().
+    template<typename T>
+    T& note()
+    {
+        static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= k_note_size && alignof(T) <= 8);
+        return *reinterpret_cast<T*>(note_bytes());
+    }
     /// Sum of the buffers' allocation sizes, for accounting.
     u32 memory_size() const;
 
@@ -139,8 +147,12 @@ public:
     /// Adds a fragment at the end, which takes over the reference. False (packet unchanged) if the chain is full.
     bool append(BufferRef buffer, u32 offset, u32 length);
     /// Grows the last fragment by `length` bytes of its buffer, if they are free and nobody else sees it, and returns
-    /// them; empty span otherwise.
-    std::span<u8> grow_tail(u32 length);
+    /// them; empty span otherwise. `sole_writer`: the caller knows that nobody else ever writes behind this fragment,
+    /// so that others may hold the buffer.
+    std::span<u8> grow_tail(u32 length, bool sole_writer = false);
+    /// The bytes before the first fragment are this packet's to write, though others hold the buffer too: prepend() uses
+    /// them. The caller knows that nobody else reads or writes there.
+    void claim_headroom();
     /// Puts `length` bytes (undefined) before the first: in the first buffer's headroom if it is ours alone, else in a
     /// new fragment. Empty span if memory or fragments are short.
     std::span<u8> prepend(u32 length);
@@ -169,41 +181,54 @@ public:
 private:
     friend class PacketList;
     void destroy();
+    u8* note_bytes();
 
     PacketStorage* m_storage { nullptr };
 };
 
-/// A queue of packets that owns them; no allocation.
+/// A queue of packets that owns them; no allocation. `Packet*` that it gives out are places in the queue: valid until
+/// the packet there, or the one before it, leaves the queue.
 class PacketList {
 public:
     constexpr PacketList() = default;
-    PacketList(PacketList&& other)
-        : m_first(std::exchange(other.m_first, nullptr))
-        , m_last(std::exchange(other.m_last, nullptr))
-        , m_count(std::exchange(other.m_count, 0))
-    {
-    }
+    PacketList(PacketList&& other) { swap(other); }
     PacketList& operator=(PacketList&& other)
     {
-        std::swap(m_first, other.m_first);
-        std::swap(m_last, other.m_last);
-        std::swap(m_count, other.m_count);
+        swap(other);
         return *this;
     }
     ~PacketList() { clear(); }
 
-    bool is_empty() const { return m_first == nullptr; }
+    bool is_empty() const { return !m_first; }
     usize count() const { return m_count; }
+    /// The first packet's place; null if there is none.
+    Packet* first() { return m_first ? &m_first : nullptr; }
+    Packet* last() { return m_last ? place_after(m_before_last) : nullptr; }
+    /// The place after `place`; null at the end.
+    Packet* next(Packet* place);
     void push_back(Packet packet);
     void push_front(Packet packet);
+    void insert_after(Packet* place, Packet packet);
     /// The first packet; an empty Packet if there is none.
     Packet pop_front();
+    /// Takes the packet at `place`; the one after it then stands there. `place` must be of this list.
+    Packet take(Packet* place);
     void append(PacketList other);
     void clear();
 
 private:
-    PacketStorage* m_first { nullptr };
+    void swap(PacketList& other)
+    {
+        std::swap(m_first, other.m_first);
+        std::swap(m_last, other.m_last);
+        std::swap(m_before_last, other.m_before_last);
+        std::swap(m_count, other.m_count);
+    }
+    Packet* place_after(PacketStorage* storage);
+
+    Packet m_first;
     PacketStorage* m_last { nullptr };
+    PacketStorage* m_before_last { nullptr };
     usize m_count { 0 };
 };
 
