@@ -130,4 +130,14 @@ std::span<const u32> acpi_processors()
     return std::span(s_processors).first(s_processor_count);
 }
 
+std::span<const u8> acpi_table(std::string_view signature)
+{
+    if (signature != "DSDT")
+        return find_table(signature);
+    // ACPI 6.5, 5.2.9: the FADT names it, in 32 bits and perhaps in 64.
+    std::span<const u8> description = find_table("FACP");
+    u64 address = read<u64>(description, 140);
+    return map_table(address != 0 ? address : read<u32>(description, 40));
+}
+
 } // namespace eremite::arch

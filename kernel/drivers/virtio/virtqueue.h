@@ -173,6 +173,12 @@ public:
         while (void* token = m_queue->reclaim())
             Buffer::from_token(static_cast<decltype(std::declval<Buffer&>().release_token())>(token));
     }
+    /// Drops the buffers but not the rings, at which an interrupt handler may still be looking. After a reset.
+    void abandon()
+    {
+        drop_all();
+        m_queue.leak();
+    }
 
 private:
     OwnPtr<Virtqueue> m_queue;
