@@ -98,6 +98,21 @@ inline constexpr u32 k_pollrdnorm = 0x40;
 inline constexpr u32 k_pollwrnorm = 0x100;
 inline constexpr u32 k_pollrdhup = 0x2000;
 
+using EpollEvent = native::EpollEvent;
+inline constexpr int k_epoll_ctl_add = 1;
+inline constexpr int k_epoll_ctl_del = 2;
+inline constexpr int k_epoll_ctl_mod = 3;
+inline constexpr u32 k_epollexclusive = 1u << 28;
+inline constexpr u32 k_epollwakeup = 1u << 29;
+inline constexpr u32 k_epolloneshot = 1u << 30;
+inline constexpr u32 k_epollet = 1u << 31;
+
+struct PollFd {
+    i32 fd { 0 };
+    u16 events { 0 };
+    u16 returned { 0 };
+};
+
 struct TimeSpec {
     i64 seconds { 0 };
     i64 nanoseconds { 0 };
@@ -114,6 +129,90 @@ struct IoVector {
 };
 
 using Stat = native::Stat;
+
+/// struct statfs; block counts in units of block_size.
+struct StatFs {
+    i64 type { 0 };
+    i64 block_size { 0 };
+    u64 blocks { 0 };
+    u64 free_blocks { 0 };
+    u64 available_blocks { 0 };
+    u64 files { 0 };
+    u64 free_files { 0 };
+    u64 id { 0 };
+    i64 name_length { 255 };
+    i64 fragment_size { 0 };
+    i64 flags { 0 };
+    i64 spare[4] {};
+};
+static_assert(sizeof(StatFs) == 120);
+
+struct StatxTime {
+    i64 seconds { 0 };
+    u32 nanoseconds { 0 };
+    i32 padding { 0 };
+};
+
+/// struct statx.
+struct Statx {
+    u32 mask { 0 };
+    u32 block_size { 0 };
+    u64 attributes { 0 };
+    u32 link_count { 0 };
+    u32 uid { 0 };
+    u32 gid { 0 };
+    u16 mode { 0 };
+    u16 padding { 0 };
+    u64 inode { 0 };
+    u64 size { 0 };
+    u64 blocks { 0 };
+    u64 attributes_mask { 0 };
+    StatxTime access_time {};
+    StatxTime birth_time {};
+    StatxTime change_time {};
+    StatxTime modify_time {};
+    u32 special_major { 0 };
+    u32 special_minor { 0 };
+    u32 device_major { 0 };
+    u32 device_minor { 0 };
+    u64 mount_id { 0 };
+    u32 direct_memory_alignment { 0 };
+    u32 direct_offset_alignment { 0 };
+    u64 spare[12] {};
+};
+static_assert(sizeof(Statx) == 256);
+
+struct OpenHow {
+    u64 flags { 0 };
+    u64 mode { 0 };
+    u64 resolve { 0 };
+};
+
+inline constexpr u64 k_resolve_no_xdev = 1;
+inline constexpr u64 k_resolve_no_magiclinks = 2;
+inline constexpr u64 k_resolve_no_symlinks = 4;
+inline constexpr u64 k_resolve_beneath = 8;
+inline constexpr u64 k_resolve_in_root = 16;
+inline constexpr u64 k_resolve_cached = 32;
+
+inline constexpr int k_at_fdcwd = -100;
+inline constexpr u32 k_at_symlink_nofollow = 0x100;
+inline constexpr u32 k_at_removedir = 0x200;
+inline constexpr u32 k_at_eaccess = 0x200;
+inline constexpr u32 k_at_symlink_follow = 0x400;
+inline constexpr u32 k_at_no_automount = 0x800;
+inline constexpr u32 k_at_empty_path = 0x1000;
+
+inline constexpr i64 k_utime_now = 0x3fff'ffff;
+inline constexpr i64 k_utime_omit = 0x3fff'fffe;
+
+inline constexpr u32 k_rename_noreplace = 1;
+inline constexpr u32 k_rename_exchange = 2;
+inline constexpr u32 k_rename_whiteout = 4;
+
+inline constexpr int k_falloc_keep_size = 1;
+inline constexpr int k_falloc_punch_hole = 2;
+inline constexpr int k_falloc_zero_range = 16;
 
 inline constexpr u32 k_s_ifmt = 0170000;
 inline constexpr u32 k_s_ifsock = 0140000;

@@ -80,7 +80,7 @@ private:
 };
 
 /// Base of objects with shared ownership. The count starts at 1, owned by the RefPtr that make_ref returns.
-/// When it reaches 0, `T::last_reference_dropped()`, if T has one, may do more than delete.
+/// When it reaches 0, `Derived::last_reference_dropped()`, if there is one, is called before the destructor.
 template<typename Derived> class RefCounted {
 public:
     RefCounted(const RefCounted&) = delete;
@@ -91,6 +91,8 @@ public:
     {
         if (m_count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
             auto* self = const_cast<Derived*>(static_cast<const Derived*>(this));
+            if constexpr (requires { self->last_reference_dropped(); })
+                self->last_reference_dropped();
             u32 size = m_allocation_size;
             self->~Derived();
             kfree(self, size);

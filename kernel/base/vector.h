@@ -76,8 +76,17 @@ public:
     Result<> try_append(std::span<const T> values)
     {
         TRY(try_reserve(m_size + values.size()));
-        for (const T& value : values)
-            TRY(try_append(value));
+        if constexpr (std::is_trivially_copyable_v<T>) {
+            if (!values.empty()) {
+#pragma clang unsafe_buffer_usage begin // m_size + values.size() <= m_capacity after the reserve
+                __builtin_memcpy(static_cast<void*>(m_data + m_size), values.data(), values.size_bytes());
+#pragma clang unsafe_buffer_usage end
+            }
+            m_size += values.size();
+        } else {
+            for (const T& value : values)
+                TRY(try_append(value));
+        }
         return {};
     }
     Result<> try_resize(usize size)

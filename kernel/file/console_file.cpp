@@ -4,6 +4,7 @@
 #include "base/component.h"
 #include "device/console.h"
 #include "file/line_discipline.h"
+#include "sched/signal_hooks.h"
 
 #include <algorithm>
 
@@ -17,7 +18,6 @@ struct Input {
     LineDiscipline discipline GUARDED_BY(lock);
     WaitQueue readers;
     std::atomic<bool> is_watched { false };
-    std::atomic<void (*)(int)> signal_handler { nullptr };
     abi::WindowSize window {};
 };
 constinit Input* s_input = nullptr; // made by open_standard_files, for ever
@@ -34,12 +34,8 @@ void take_input()
             }
             if (effect.echo_length != 0)
                 console().write(effect.text());
-            if (effect.signal != 0) {
-                if (auto* handler = s_input->signal_handler.load(std::memory_order_acquire))
-                    handler(effect.signal);
-                else
-                    kill_process(effect.signal);
-            }
+            if (effect.signal != 0)
+                send_kernel_signal(effect.signal);
         }
         s_input->readers.wake_all(abi::k_pollin | abi::k_pollrdnorm);
     }
@@ -244,11 +240,6 @@ void disable_console_echo()
     s_input->discipline.set_settings(settings);
 }
 
-void set_console_signal_handler(void (*handler)(int signal))
-{
-    s_input->signal_handler.store(handler, std::memory_order_release);
-}
-
 void watch_console_input()
 {
     if (s_input->is_watched.load(std::memory_order_relaxed) || s_input->is_watched.exchange(true))
@@ -259,5 +250,6 @@ void watch_console_input()
 }
 
 ER_COMPONENT(standard_files, Stage::Subsystem, open_standard_files);
+
 
 } // namespace eremite

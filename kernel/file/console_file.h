@@ -5,7 +5,8 @@
 
 namespace eremite {
 
-/// Opens the console and installs it as descriptors 0, 1 and 2. Once, before the application starts. ENOMEM.
+/// Opens the console and installs it as descriptors 0, 1 and 2: the component of whoever names the descriptor table.
+/// ENOMEM.
 Result<> open_standard_files();
 
 /// Another open file description of the console (/dev/console, /dev/tty). ENOMEM.
@@ -14,11 +15,8 @@ Result<RefPtr<File>> open_console(u32 flags);
 /// Input is not a person's: no echo (command line `console=noecho`).
 void disable_console_echo();
 
-/// Ctrl-C (SIGINT) and Ctrl-\ (SIGQUIT) call `handler`, in interrupt context. Until somebody sets one, they end the
-/// process.
-void set_console_signal_handler(void (*handler)(int signal));
-
-/// Takes input from now on, so that Ctrl-C works though nobody reads; reading does so by itself.
+/// Takes input from now on, so that Ctrl-C (SIGINT) and Ctrl-\ (SIGQUIT) work though nobody reads; reading does so by
+/// itself.
 void watch_console_input();
 
 } // namespace eremite

@@ -4,6 +4,7 @@
 
 #include "abi/fs.h"
 #include "base/component.h"
+#include "base/component.h"
 #include "base/owned.h"
 #include "base/result.h"
 #include "base/string.h"
@@ -13,8 +14,12 @@
 
 namespace eremite {
 
+class Dentry;
+class EpollFile;
+struct EpollItem;
 class Inode;
 class MemoryObject;
+class Pipe;
 
 /// Collects where poll, select and epoll have to wait: a file calls add() with each of its queues.
 class PollTable {
@@ -71,6 +76,12 @@ public:
     virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }
+    /// The name by which it was opened; null likewise.
+    virtual Dentry* dentry() { return nullptr; }
+    /// This, if it is an epoll instance.
+    virtual EpollFile* epoll() { return nullptr; }
+    /// The pipe behind an end of one (splice, tee).
+    virtual Pipe* pipe() { return nullptr; }
     /// Called at each close() of a descriptor to it (POSIX locks, flush); the destructor runs at the last.
     virtual void descriptor_closed() { }
     /// What /proc/self/fd/N points to: "pipe:[12]", "/tmp/a".
@@ -89,8 +100,19 @@ protected:
     {
     }
 
+public:
+    /// Takes it out of the epoll instances that watch it, while it can still be polled.
+    void last_reference_dropped()
+    {
+        if (m_epoll_items) [[unlikely]]
+            m_forget_epoll(*this);
+    }
+
 private:
+    friend class EpollFile;
     std::atomic<u32> m_flags;
+    EpollItem* m_epoll_items { nullptr }; // under the lock of epoll's structure
+    void (*m_forget_epoll)(File&) { nullptr }; // set with the first item: no reference to epoll otherwise
 };
 
 /// Descriptor numbers of the (only) process. System calls look one up by `BorrowedFile file(fd);`.

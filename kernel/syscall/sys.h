@@ -1,9 +1,13 @@
 // Every system call that the table says is implemented: what its gates are made from. A line per topic.
 #pragma once
 
+#include "syscall/sys_attributes.h"
+#include "syscall/sys_directory.h"
 #include "syscall/sys_file.h"
 #include "syscall/sys_futex.h"
 #include "syscall/sys_memory.h"
+#include "syscall/sys_path.h"
+#include "syscall/sys_poll.h"
 #include "syscall/sys_process.h"
 #include "syscall/sys_random.h"
 #include "syscall/sys_resource.h"

@@ -36,4 +36,10 @@ struct Stat {
 };
 static_assert(sizeof(Stat) == 128);
 
+struct EpollEvent {
+    u32 events { 0 };
+    u64 data { 0 };
+};
+static_assert(sizeof(EpollEvent) == 16);
+
 } // namespace eremite::abi::native

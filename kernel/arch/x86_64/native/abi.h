@@ -35,4 +35,11 @@ struct Stat {
 };
 static_assert(sizeof(Stat) == 144);
 
+/// struct epoll_event: packed on x86 alone.
+struct [[gnu::packed]] EpollEvent {
+    u32 events { 0 };
+    u64 data { 0 };
+};
+static_assert(sizeof(EpollEvent) == 12);
+
 } // namespace eremite::abi::native
