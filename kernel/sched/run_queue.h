@@ -45,6 +45,7 @@ struct RunQueue {
     arch::PerCpu* cpu { nullptr };
     Thread* previous { nullptr }; // who is being switched away from
     Nanoseconds programmed { Nanoseconds::max() }; // what the processor's timer is set to
+    Nanoseconds spread_at { Nanoseconds::max() }; // when a waiting thread is offered to an idle processor
     TimerQueue timers;
 
     void push(Thread& thread, bool at_front) REQUIRES(lock);
@@ -109,6 +110,8 @@ public:
 
 private:
     using State = Thread::State;
+    /// How long a thread waits for the processor of who woke it before an idle one takes it.
+    static constexpr Nanoseconds k_spread_delay = Nanoseconds::from_microseconds(200);
 
     static Thread* switch_away(Leave leave) NO_THREAD_SAFETY_ANALYSIS;
     static void switch_to(RunQueue& queue, Thread& previous, Thread& next);

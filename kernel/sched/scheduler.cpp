@@ -267,7 +267,7 @@ void Scheduler::program_timer(RunQueue& queue)
     if (queue.count.load(std::memory_order_relaxed) != 0) {
         const Thread& thread = *arch::this_cpu().current;
         Nanoseconds slice_end = thread.m_started + thread.m_slice_left;
-        deadline = std::min(deadline, slice_end);
+        deadline = std::min({ deadline, slice_end, queue.spread_at });
     }
     // An earlier interrupt than needed does no harm, and sets the timer anew.
     if (deadline >= queue.programmed)
@@ -283,6 +283,12 @@ void Scheduler::timer_interrupt()
     queue.programmed = Nanoseconds::max();
     Nanoseconds now = arch::now();
     queue.timers.run_expired(now);
+    if (now >= queue.spread_at) {
+        queue.spread_at = Nanoseconds::max();
+        CpuMask idle = s_idle.load(std::memory_order_relaxed) & ~(CpuMask { 1 } << cpu.id);
+        if (idle != 0 && queue.count.load(std::memory_order_relaxed) != 0)
+            request_reschedule(static_cast<u32>(std::countr_zero(idle)));
+    }
     const Thread& thread = *cpu.current;
     bool is_over = now - thread.m_started >= thread.m_slice_left;
     if (is_over && queue.count.load(std::memory_order_relaxed) != 0)

@@ -101,6 +101,12 @@ u32 Scheduler::choose_cpu(const Thread& thread)
     if (allowed == 0)
         allowed = s_online.load(std::memory_order_relaxed);
     u32 last = thread.m_cpu.load(std::memory_order_relaxed);
+    // Whoever wakes is often about to wait: then its processor is the nearest, and has the data in its cache. If it goes
+    // on instead, an idle one comes and takes the thread (timer_interrupt()).
+    const arch::PerCpu& here = arch::this_cpu();
+    if (here.interrupt_depth == 0 && (allowed >> here.id & 1) != 0
+        && this_queue().count.load(std::memory_order_relaxed) == 0)
+        return here.id;
     CpuMask idle = s_idle.load(std::memory_order_relaxed) & allowed;
     if (idle != 0) {
         u32 cpu = (idle >> last & 1) != 0 ? last : static_cast<u32>(std::countr_zero(idle));
@@ -128,10 +134,13 @@ void Scheduler::enqueue(Thread& thread, bool woken)
     queue.push(thread, is_fresh && thread.priority() == 0);
     queue.lock.unlock();
     bool is_remote = cpu != arch::this_cpu().id;
-    if (preempts || (is_remote && was_empty))
+    if (preempts || (is_remote && was_empty)) {
         request_reschedule(cpu);
-    else if (was_empty)
+    } else if (was_empty) {
+        if (s_idle.load(std::memory_order_relaxed) != 0)
+            queue.spread_at = arch::now() + k_spread_delay;
         program_timer(queue);
+    }
     if (enabled)
         arch::enable_interrupts();
 }
