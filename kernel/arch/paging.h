@@ -40,6 +40,9 @@ void publish_tables();
 /// After new instructions were written: data and instruction caches agree on the range (nothing on x86_64).
 void synchronize_instructions(VirtualAddress start, usize length);
 
+/// Fills a page with zero. May run where vector registers hold the application's values: it leaves them as they are.
+void clear_page(void* page);
+
 } // namespace eremite::arch
 
 #include "native/paging.h"

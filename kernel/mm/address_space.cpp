@@ -91,6 +91,8 @@ void AddressSpace::Removed::add(Mapping& mapping)
 
 Mapping* AddressSpace::at_or_after(VirtualAddress address)
 {
+    if (m_recent && m_recent->range.contains(address))
+        return m_recent;
     auto after = m_mappings.upper_bound(address.value());
     if (after != m_mappings.begin()) {
         auto before = std::prev(after);
@@ -102,8 +104,6 @@ Mapping* AddressSpace::at_or_after(VirtualAddress address)
 
 Mapping* AddressSpace::at(VirtualAddress address)
 {
-    if (m_last_fault && m_last_fault->range.contains(address))
-        return m_last_fault;
     Mapping* mapping = at_or_after(address);
     return mapping && mapping->range.contains(address) ? mapping : nullptr;
 }
@@ -146,8 +146,8 @@ void AddressSpace::forget(Mapping& mapping)
         m_locked_bytes -= mapping.range.length;
     if (mapping.object)
         mapping.object->m_mapping_count.fetch_sub(1, std::memory_order_relaxed);
-    if (m_last_fault == &mapping)
-        m_last_fault = nullptr;
+    if (m_recent == &mapping)
+        m_recent = nullptr;
     // The search looks at what became free.
     m_search_from = std::min(std::max(m_search_from, mapping.range.end().value() + k_gap), m_map_top);
 }
@@ -201,7 +201,7 @@ Result<VirtualAddress> AddressSpace::choose_address(const MapRequest& request)
         bool is_taken = there && there->range.start < range.end();
         if (is_taken && request.place == MapRequest::Place::FixedNoReplace)
             return Errno::EEXIST;
-        if (is_taken && !may_change(range))
+        if (is_taken && !may_change(*there, range))
             return Errno::EPERM;
         return request.address;
     }
@@ -216,11 +216,10 @@ Result<VirtualAddress> AddressSpace::choose_address(const MapRequest& request)
     return find_room(request.length, large ? k_large_page_size : k_page_size);
 }
 
-/// Whether the application may change what is in `range`.
-bool AddressSpace::may_change(VirtualRange range)
+/// Whether the application may change what is in `range`, where `first` is the first mapping.
+bool AddressSpace::may_change(Mapping& first, VirtualRange range)
 {
-    for (Mapping* mapping = at_or_after(range.start); mapping && mapping->range.start < range.end();
-        mapping = next(*mapping)) {
+    for (Mapping* mapping = &first; mapping && mapping->range.start < range.end(); mapping = next(*mapping)) {
         if (mapping->is_fixed())
             return false;
     }
@@ -241,12 +240,10 @@ Result<> AddressSpace::split_page(const Mapping& mapping, VirtualAddress address
     return {};
 }
 
-/// Has a mapping that straddles `address` end there and another begin.
-Result<> AddressSpace::split(VirtualAddress address, TlbBatch& batch)
+/// Has a mapping end at `address`, which lies in it, and another begin; returns the other.
+Result<Mapping*> AddressSpace::split(Mapping& lower, VirtualAddress address, TlbBatch& batch)
 {
-    Mapping* mapping = at(address);
-    if (!mapping || mapping->range.start == address)
-        return {};
+    Mapping* mapping = &lower;
     TRY(split_page(*mapping, address, batch));
     auto upper = TRY(make<Mapping>());
     u64 lower_length = address - mapping->range.start;
@@ -268,14 +265,20 @@ Result<> AddressSpace::split(VirtualAddress address, TlbBatch& batch)
     if (mapping->locked)
         m_locked_bytes -= upper->range.length;
     mapping->range.length = lower_length;
-    insert(*upper.leak());
-    return {};
+    Mapping* result = upper.leak();
+    insert(*result);
+    return result;
 }
 
+/// Has mappings begin and end where `range` does.
 Result<> AddressSpace::split_ends(VirtualRange range, TlbBatch& batch)
 {
-    TRY(split(range.start, batch));
-    return split(range.end(), batch);
+    for (VirtualAddress address : { range.start, range.end() }) {
+        Mapping* mapping = at(address);
+        if (mapping && mapping->range.start != address)
+            TRY(split(*mapping, address, batch));
+    }
+    return {};
 }
 
 /// Joins mappings in and at the ends of `range` that one Mapping can describe.
@@ -324,20 +327,35 @@ Result<> AddressSpace::remove(VirtualRange range, TlbBatch& batch, Removed& remo
     Mapping* mapping = at_or_after(range.start);
     if (!mapping || mapping->range.start >= range.end())
         return {};
-    if (!may_change(range))
+    if (!may_change(*mapping, range))
         return Errno::EPERM;
-    TRY(split_ends(range, batch));
-    mapping = at_or_after(range.start);
-    VirtualRange covered { mapping->range.start, 0 };
-    while (mapping && mapping->range.start < range.end()) {
+    // Both ends first: they may fail.
+    if (mapping->range.start < range.start)
+        mapping = TRY(split(*mapping, range.start, batch));
+    Mapping* last = mapping;
+    while (last->range.end() < range.end()) {
+        Mapping* following = next(*last);
+        if (!following || following->range.start >= range.end())
+            break;
+        last = following;
+    }
+    if (last->range.end() > range.end())
+        TRY(split(*last, range.end(), batch));
+
+    VirtualRange covered { mapping->range.start, last->range.end() - mapping->range.start };
+    auto first = m_mappings.iterator_to(*mapping);
+    VirtualAddress gap_start = first == m_mappings.begin() ? VirtualAddress() : std::prev(first)->range.end();
+    bool is_last = false;
+    while (!is_last) {
+        is_last = mapping == last;
         Mapping* following = next(*mapping);
-        covered.length = mapping->range.end() - covered.start;
         discard_pages(*mapping, mapping->range, batch);
         forget(*mapping);
         removed.add(*mapping);
         mapping = following;
     }
-    m_table.free_tables(covered, gap_around(covered), batch);
+    VirtualAddress gap_end = mapping ? mapping->range.start : VirtualAddress(u64 { 1 } << 47);
+    m_table.free_tables(covered, { gap_start, gap_end - gap_start }, batch);
     return {};
 }
 
@@ -353,9 +371,10 @@ Result<VirtualAddress> AddressSpace::map(MapRequest&& request)
     if (request.reserve && request.protection != 0 && !request.object
         && range.length > frame_statistics().total * k_page_size)
         return Errno::ENOMEM;
-    TlbBatch batch;
-    if (request.place == MapRequest::Place::Fixed)
+    if (request.place == MapRequest::Place::Fixed) {
+        TlbBatch batch;
         TRY(remove(range, batch, removed));
+    }
 
     mapping->range = range;
     mapping->kind = request.kind;
@@ -366,7 +385,8 @@ Result<VirtualAddress> AddressSpace::map(MapRequest&& request)
     mapping->object = request.object;
     mapping->offset = request.offset;
     mapping->may_write = request.may_write;
-    insert(*mapping.leak());
+    m_recent = mapping.leak();
+    insert(*m_recent);
     if (request.place != MapRequest::Place::Anywhere)
         merge_around(range);
     if (request.populate || m_populate_future)
@@ -427,8 +447,8 @@ Result<VirtualRange> AddressSpace::map_main_stack(u64 length)
 
     Locked lock(m_lock);
     TlbBatch batch;
-    TRY(split(start + k_stack_guard, batch));
     Mapping* guard = at(start);
+    TRY(split(*guard, start + k_stack_guard, batch));
     guard->kind = MappingKind::Guard;
     guard->protection = 0;
     m_stack = { start + k_stack_guard, length };

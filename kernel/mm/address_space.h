@@ -131,11 +131,11 @@ private:
     VirtualRange gap_around(VirtualRange range) REQUIRES(m_lock);
     Result<VirtualAddress> find_room(u64 length, u64 alignment) REQUIRES(m_lock);
     Result<VirtualAddress> choose_address(const MapRequest& request) REQUIRES(m_lock);
-    bool may_change(VirtualRange range) REQUIRES(m_lock);
+    bool may_change(Mapping& first, VirtualRange range) REQUIRES(m_lock);
     bool fits_limit(u64 more) const REQUIRES(m_lock) { return more <= limit() && m_mapped <= limit() - more; }
     void insert(Mapping& mapping) REQUIRES(m_lock);
     void forget(Mapping& mapping) REQUIRES(m_lock);
-    Result<> split(VirtualAddress address, TlbBatch& batch) REQUIRES(m_lock);
+    Result<Mapping*> split(Mapping& mapping, VirtualAddress address, TlbBatch& batch) REQUIRES(m_lock);
     Result<> split_ends(VirtualRange range, TlbBatch& batch) REQUIRES(m_lock);
     Result<> split_page(const Mapping& mapping, VirtualAddress address, TlbBatch& batch) REQUIRES(m_lock);
     void merge_around(VirtualRange range) REQUIRES(m_lock);
@@ -161,7 +161,7 @@ private:
     Mutex m_lock;
     PageTable m_table;
     MappingTree m_mappings GUARDED_BY(m_lock);
-    Mapping* m_last_fault GUARDED_BY(m_lock) { nullptr };
+    Mapping* m_recent GUARDED_BY(m_lock) { nullptr }; // made or touched last: looked at first
     u64 m_map_top { 0 };
     // Between m_search_from and the top there is no room for more than m_largest_skipped.
     u64 m_search_from GUARDED_BY(m_lock) { 0 };

@@ -66,7 +66,7 @@ Result<> AddressSpace::protect(VirtualRange range, u8 protection, i32 key)
     TlbBatch batch;
     if (!is_wholly_mapped(range))
         return Errno::ENOMEM;
-    if (!may_change(range))
+    if (!may_change(*at(range.start), range))
         return Errno::EPERM;
     for (Mapping* mapping = at_or_after(range.start); mapping && mapping->range.start < range.end();
         mapping = next(*mapping)) {

@@ -66,7 +66,7 @@ PageFaultResult AddressSpace::fault(VirtualAddress address, arch::Access access)
         return PageFaultResult::NotMapped;
     if (!allows(*mapping, access))
         return PageFaultResult::NotAllowed;
-    m_last_fault = mapping;
+    m_recent = mapping;
     return fault_in(*mapping, address.page_floor(), access);
 }
 
@@ -117,7 +117,7 @@ bool AddressSpace::try_large_page(Mapping& mapping, VirtualAddress page)
     if (block.is_error())
         return false;
     for (u64 offset = 0; offset < k_large_page_size; offset += k_page_size)
-        clear_page(direct_map(block.value() + offset));
+        arch::clear_page(direct_map(block.value() + offset));
     store(*entry.value(), Format::leaf_entry(block.value(), mapping.attributes(), 1));
     arch::publish_tables();
     m_resident += k_large_page_size >> k_page_shift;
@@ -147,8 +147,7 @@ PageFaultResult AddressSpace::fault_anonymous(Mapping& mapping, VirtualAddress p
     u64 end = std::min({ page.value() + (u64 { k_page_size } << mapping.streak), mapping.range.end().value(),
         align_down(page.value(), k_large_page_size) + k_large_page_size });
     u64 address = page.value();
-    auto table = std::span<u64, PageTable::k_entries>(
-        reinterpret_cast<u64*>(align_down(reinterpret_cast<u64>(entry), k_page_size)), PageTable::k_entries);
+    auto table = PageTable::table_of(*entry);
     for (unsigned index = Format::index(page, 0); address < end && table[index] == 0; ++index, address += k_page_size) {
         auto frame = allocate_zeroed_frame();
         if (frame.is_error()) {

@@ -117,7 +117,7 @@ void set_frame_reclaimer(usize (*reclaim)(usize wanted))
 Result<PhysicalAddress> allocate_zeroed_frame()
 {
     auto frame = TRY(allocate_frames_reclaiming(0));
-    clear_page(direct_map(frame));
+    arch::clear_page(direct_map(frame));
     return frame;
 }
 
@@ -139,18 +139,6 @@ bool is_allocated_frame(PhysicalAddress address)
 FrameStatistics frame_statistics()
 {
     return s_allocator.statistics();
-}
-
-void clear_page(void* page)
-{
-    // Eight stores a turn: a string instruction has a long start-up, and counts (and under emulation costs) once per
-    // word.
-    std::span<u64, k_page_size / 8> words(static_cast<u64*>(page), k_page_size / 8);
-    for (usize i = 0; i < words.size(); i += 16) {
-#pragma clang loop unroll(full)
-        for (usize j = 0; j < 16; ++j)
-            words[i + j] = 0;
-    }
 }
 
 void initialize_memory(const BootInfo& info)

@@ -37,9 +37,6 @@ void split_frames(PhysicalAddress start, unsigned order);
 /// and device memory.
 bool is_allocated_frame(PhysicalAddress address);
 
-/// Fills a page with zero; the quickest way that needs no vector registers.
-void clear_page(void* page);
-
 struct FrameStatistics {
     usize total { 0 }; // frames that were ever given to the allocator
     usize free { 0 };

@@ -14,8 +14,8 @@ enum class PageFaultResult : u8 {
     OutOfMemory, // no frame left for it
 };
 
-/// Demand paging: gives the application's page at `address` a frame, if a mapping says that there is one. Sleeps; called
-/// with interrupts on, no lock held. Addresses of the kernel's half are NotMapped.
+/// Demand paging: gives the application's page at `address` a frame, if a mapping says that there is one. Sleeps;
+/// called with interrupts on, no lock held. Addresses of the kernel's half are NotMapped.
 PageFaultResult handle_page_fault(VirtualAddress address, arch::Access access);
 
 /// What lies at `address`, in words for a report: "text", "read-only data", "data", "heap", "the main stack",

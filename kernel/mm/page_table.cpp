@@ -108,11 +108,12 @@ void PageTable::free_below(
 
 void PageTable::free_tables(VirtualRange range, VirtualRange gap, TlbBatch& batch)
 {
-    // Most often what lies beside it needs the same table.
-    u64 first = align_down(range.start.value(), span_of(1));
     u64 last = range.end().value() - 1;
-    if (first < gap.start.value() && (last | (span_of(1) - 1)) > gap.end().value() - 1
-        && align_down(last, span_of(1)) - first <= span_of(1))
+    // Most often what lies beside it needs the same table.
+    u64 first_block = align_down(range.start.value(), span_of(1));
+    u64 last_block = align_down(last, span_of(1));
+    bool needed = first_block < gap.start.value() || (last_block | (span_of(1) - 1)) > gap.end().value() - 1;
+    if (first_block == last_block && needed)
         return;
     free_below(m_root, Format::k_levels - 1, range.start.value(), last, gap, batch);
 }

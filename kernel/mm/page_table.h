@@ -57,8 +57,24 @@ public:
     /// ascending order. The visitor may change the entry. Leaves that straddle an end are visited whole: split first.
     template<typename Visitor> void for_each(VirtualRange range, Visitor visit) const
     {
-        if (range.length != 0)
-            visit_table(m_root, Format::k_levels - 1, range.start.value(), range.end().value() - 1, visit);
+        if (range.length == 0)
+            return;
+        u64 last = range.end().value() - 1;
+        if (((range.start.value() ^ last) & ~(span_of(1) - 1)) != 0)
+            return visit_table(m_root, Format::k_levels - 1, range.start.value(), last, visit);
+        // Within one lowest table, as it is most often: no need to come back up.
+        Slot slot = find(range.start);
+        if (slot.level != 0) {
+            if (*slot.entry != 0)
+                visit(VirtualAddress(align_down(range.start.value(), span_of(slot.level))), *slot.entry, slot.level);
+            return;
+        }
+        auto entries = table_of(*slot.entry);
+        u64 address = range.start.value();
+        for (unsigned i = Format::index(range.start, 0); address <= last; ++i, address += k_page_size) {
+            if (entries[i] != 0)
+                visit(VirtualAddress(address), entries[i], 0);
+        }
     }
 
     /// After the leaves of `range` are gone: frees those tables on the way to it that serve nothing else, which is when
@@ -81,6 +97,12 @@ public:
         return std::atomic_ref(entry).exchange(value, std::memory_order_acq_rel);
     }
 
+    /// The table that `entry` is in.
+    static std::span<u64, k_entries> table_of(u64& entry)
+    {
+        return std::span<u64, k_entries>(
+            reinterpret_cast<u64*>(align_down(reinterpret_cast<u64>(&entry), k_page_size)), k_entries);
+    }
     static std::span<u64, k_entries> table_at(PhysicalAddress table)
     {
         return std::span<u64, k_entries>(static_cast<u64*>(direct_map(table)), k_entries);

@@ -15,8 +15,8 @@ void TlbBatch::invalidate_here() const
 {
     if (m_everything)
         return arch::invalidate_all();
-    for (VirtualAddress page : std::span(m_pages).first(m_page_count))
-        arch::invalidate_page(page);
+    for (u64 page : std::span(m_pages).first(m_page_count))
+        arch::invalidate_page(VirtualAddress(page));
 }
 
 void TlbBatch::flush()
@@ -27,8 +27,8 @@ void TlbBatch::flush()
         else
             invalidate_here();
     }
-    for (Block block : std::span(m_blocks).first(m_block_count))
-        free_frames(block.start, block.order);
+    for (u64 block : std::span(m_blocks).first(m_block_count))
+        free_frames(PhysicalAddress(block).page_floor(), static_cast<unsigned>(block & (k_page_size - 1)));
     m_page_count = 0;
     m_block_count = 0;
     m_everything = false;

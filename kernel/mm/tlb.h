@@ -12,8 +12,12 @@ namespace eremite {
 /// other processors run (arch::call_on_processors).
 class TlbBatch {
 public:
-    TlbBatch() = default;
-    ~TlbBatch() { flush(); }
+    TlbBatch() { } // the arrays stay as they are: most batches are short
+    ~TlbBatch()
+    {
+        if (m_page_count != 0 || m_block_count != 0 || m_everything)
+            flush();
+    }
     TlbBatch(const TlbBatch&) = delete;
     TlbBatch& operator=(const TlbBatch&) = delete;
 
@@ -21,7 +25,7 @@ public:
     void invalidate(VirtualAddress address)
     {
         if (m_page_count < m_pages.size())
-            m_pages[m_page_count++] = address;
+            m_pages[m_page_count++] = address.value();
         else
             m_everything = true;
     }
@@ -31,23 +35,18 @@ public:
     {
         if (m_block_count == m_blocks.size())
             flush();
-        m_blocks[m_block_count++] = { start, order };
+        m_blocks[m_block_count++] = start.value() | order; // the address of a frame leaves room
     }
     void flush();
 
 private:
     friend void invalidate_remotely(TlbBatch&);
 
-    struct Block {
-        PhysicalAddress start;
-        unsigned order { 0 };
-    };
-
     void invalidate_here() const;
 
     // Beyond so many pages, forgetting all is quicker.
-    std::array<VirtualAddress, 24> m_pages;
-    std::array<Block, 64> m_blocks;
+    std::array<u64, 24> m_pages;
+    std::array<u64, 64> m_blocks;
     u32 m_page_count { 0 };
     u32 m_block_count { 0 };
     bool m_everything { false };

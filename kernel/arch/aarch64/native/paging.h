@@ -125,6 +125,17 @@ inline void publish_tables()
     asm volatile("dsb ishst; isb" ::: "memory");
 }
 
+inline void clear_page(void* page)
+{
+    u64 end = reinterpret_cast<u64>(page) + k_page_size;
+    asm volatile("1: stp xzr, xzr, [%0]; stp xzr, xzr, [%0, #16]; stp xzr, xzr, [%0, #32]; stp xzr, xzr, [%0, #48]\n"
+                 "stp xzr, xzr, [%0, #64]; stp xzr, xzr, [%0, #80]; stp xzr, xzr, [%0, #96]; stp xzr, xzr, [%0, #112]\n"
+                 "add %0, %0, #128; cmp %0, %1; b.ne 1b"
+        : "+r"(page)
+        : "r"(end)
+        : "memory", "cc");
+}
+
 void synchronize_instructions(VirtualAddress start, usize length);
 
 } // namespace eremite::arch

@@ -15,6 +15,10 @@ inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
 PhysicalAddress page_table_root(VirtualAddress address);
 void invalidate_page(VirtualAddress address);
 void invalidate_all();
+inline void clear_page(void* page)
+{
+    __builtin_memset(page, 0, k_page_size);
+}
 inline void publish_tables() { }
 inline void synchronize_instructions(VirtualAddress, usize) { }
 
