@@ -78,7 +78,7 @@ step unpack_llvm "unpacking of LLVM's runtimes"
 step install_kernel_headers "libc++'s headers for the kernel"
 step build_string_functions "memcpy and its like"
 step build_builtins "compiler-rt's builtins"
-step build_libcxx "libc++, libc++abi, libunwind"
+step install_libcxx "libc++, libc++abi, libunwind"
 
 touch "$work/sysroot/complete"
 rm -rf "$sysroot"

@@ -55,13 +55,33 @@ build_string_functions() {
     "$llvm/bin/llvm-ar" rs sysroot/lib/libc_musl.a string/*.o
 }
 
+# The longest step, and one that few changes touch: what it made is kept in the cache beside the sysroots, by the hash of
+# all that it depends on (of <eremite/syscalls.h> it uses two calls, which don't change).
+install_libcxx() {
+    local key store
+    key=$( (grep '^llvm ' "$libc/sources.txt"; cat "$libc/recipe/flags.sh" "$libc/recipe/runtimes.sh"
+        cd sysroot/include && find . -type f ! -path ./eremite/syscalls.h | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-12)
+    store=$cache/runtimes-$arch-$key
+    if [ ! -e "$store/complete" ]; then
+        build_libcxx
+        touch libcxx/complete
+        rm -rf "$store"
+        mv libcxx "$store"
+    fi
+    cp -r "$store/include" "$store/lib" sysroot/
+    # Programs built for GCC's runtime ask for these by name.
+    local name
+    for name in libgcc libgcc_eh libatomic; do "$llvm/bin/llvm-ar" rc "sysroot/lib/$name.a"; done
+    cp sysroot/lib/libc++.a sysroot/lib/libstdc++.a
+}
+
 build_libcxx() {
     # A terminate handler that prints the type's mangled name saves the demangler, 60 KiB in every C++ program.
     # The system-call macro of <sys/syscall.h> serves libc++'s futex and libunwind's probe of memory.
     runtimes_cmake "-fstack-protector-strong" -S "$llvm_source/runtimes" -B runtimes \
         -DLLVM_ENABLE_RUNTIMES="libcxx;libcxxabi;libunwind" -DLLVM_DEFAULT_TARGET_TRIPLE="$triple" \
         -DLLVM_ENABLE_PER_TARGET_RUNTIME_DIR=OFF -DLLVM_INCLUDE_TESTS=OFF -DLLVM_INCLUDE_DOCS=OFF \
-        -DCMAKE_INSTALL_PREFIX="$work/sysroot" \
+        -DCMAKE_INSTALL_PREFIX="$work/libcxx" \
         -DLIBCXX_ENABLE_SHARED=OFF -DLIBCXX_ENABLE_STATIC=ON -DLIBCXX_HAS_MUSL_LIBC=ON -DLIBCXX_HERMETIC_STATIC_LIBRARY=ON \
         -DLIBCXX_CXX_ABI=libcxxabi -DLIBCXX_ENABLE_STATIC_ABI_LIBRARY=ON -DLIBCXX_STATICALLY_LINK_ABI_IN_STATIC_LIBRARY=ON \
         -DLIBCXX_HARDENING_MODE=fast -DLIBCXX_INCLUDE_BENCHMARKS=OFF -DLIBCXX_INCLUDE_TESTS=OFF \
@@ -73,10 +93,4 @@ build_libcxx() {
         -DLIBUNWIND_ENABLE_SHARED=OFF -DLIBUNWIND_ENABLE_STATIC=ON -DLIBUNWIND_USE_COMPILER_RT=ON \
         -DLIBUNWIND_HIDE_SYMBOLS=ON -DLIBUNWIND_INCLUDE_TESTS=OFF -DLIBUNWIND_INSTALL_HEADERS=ON
     ninja -C runtimes -j"$jobs" install
-    # Programs built for GCC's runtime ask for these by name.
-    ar_empty() { "$llvm/bin/llvm-ar" rc "sysroot/lib/$1"; }
-    ar_empty libgcc.a
-    ar_empty libgcc_eh.a
-    ar_empty libatomic.a
-    cp sysroot/lib/libc++.a sysroot/lib/libstdc++.a
 }
