@@ -114,7 +114,7 @@ __eremite_bcmp:
     rev x4, x4
     cmp x3, x4
     cset w0, hi
-    cneg w0, w0, lo
+    csinv w0, w0, wzr, hs // lower: -1
     ret
 2:  cbz x2, 3f
     ldrb w3, [x5], #1
