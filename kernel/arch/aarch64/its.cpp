@@ -28,7 +28,7 @@ constexpr usize k_gicr_propbaser = 0x0070;
 constexpr usize k_gicr_pendbaser = 0x0078;
 
 constexpr u64 k_valid = u64 { 1 } << 63;
-constexpr u64 k_cacheable = (u64 { 7 } << 59) | (u64 { 7 } << 7) | (u64 { 1 } << 10); // write-back, inner shareable
+constexpr u64 k_cacheable = (u64 { 7 } << 59) | (u64 { 7 } << 53) | (u64 { 1 } << 10); // write-back, inner shareable
 constexpr u32 k_lpi_bits = 14; // LPIs 8192 to 16383
 constexpr usize k_command_size = 32;
 constexpr u32 k_event_bits = 5;
@@ -131,7 +131,7 @@ Result<> set_up()
     }
     PhysicalAddress commands = TRY(zeroed_frames(0));
     s_commands = { static_cast<u64*>(direct_map(commands)), k_page_size / 8 };
-    write64(registers, k_gits_cbaser, k_valid | (u64 { 7 } << 59) | (u64 { 7 } << 53) | (u64 { 1 } << 10) | commands.value());
+    write64(registers, k_gits_cbaser, k_valid | k_cacheable | commands.value());
     write64(registers, k_gits_cwriter, 0);
     PhysicalAddress properties = TRY(zeroed_frames(1));
     s_properties = { static_cast<u8*>(direct_map(properties)), 2 * k_page_size };
