@@ -160,6 +160,7 @@ Thread* Scheduler::wait_for_work(RunQueue& queue, Thread& previous)
     arch::PerCpu& cpu = arch::this_cpu();
     const CpuMask self = CpuMask { 1 } << cpu.id;
     Thread* next = nullptr;
+    previous.m_is_running.store(false, std::memory_order_relaxed);
     while (true) {
         s_idle.fetch_or(self, std::memory_order_seq_cst);
         State expected = State::Woken;
@@ -179,6 +180,7 @@ Thread* Scheduler::wait_for_work(RunQueue& queue, Thread& previous)
     cpu.pending.fetch_and(~arch::k_pending_reschedule, std::memory_order_relaxed);
     // What it waited isn't its own time.
     previous.m_started = arch::now();
+    next->m_is_running.store(true, std::memory_order_relaxed);
     return next;
 }
 
