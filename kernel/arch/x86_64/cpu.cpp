@@ -136,7 +136,10 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
         cr4 |= k_cr4_smep;
     if ((structured.ecx & (1u << 2)) != 0)
         cr4 |= k_cr4_umip;
-    if ((basic.ecx & (1u << 26)) != 0)
+    // XSAVE serves what FXSAVE can't: without AVX there is nothing. (QEMU 7.2's TCG never gets past this instruction
+    // with a processor that has XSAVE and no AVX.)
+    constexpr u32 xsave_and_avx = 1u << 26 | 1u << 28;
+    if ((basic.ecx & xsave_and_avx) == xsave_and_avx)
         cr4 |= k_cr4_osxsave;
     write_cr4(cr4);
     if ((cr4 & k_cr4_osxsave) != 0)

@@ -109,6 +109,13 @@ __eremite_entry64:
     mov %eax, %fs
     mov %eax, %gs
     mov %edi, %edi
+    // By the loader: the clock starts here.
+    cmpq $0, __eremite_entry_cycles(%rip)
+    jne 5f
+    rdtsc
+    mov %eax, __eremite_entry_cycles(%rip)
+    mov %edx, 4+__eremite_entry_cycles(%rip)
+5:
     lea s_boot_stack_top(%rip), %rsp
     xor %ebp, %ebp
     push %rbp
