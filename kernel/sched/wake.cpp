@@ -52,8 +52,13 @@ Result<> Scheduler::block(Thread& thread, Nanoseconds deadline)
         leave(Leave::Block);
         timer.cancel();
     }
-    if (thread.m_interruptible && is_interrupted(thread))
+    if (thread.m_interruptible && is_interrupted(thread)) {
+        // Who sent the signal told the processor that the thread was on then, if any.
+        arch::disable_preemption();
+        arch::this_cpu().pending.fetch_or(arch::k_pending_signal, std::memory_order_relaxed);
+        arch::enable_preemption();
         return Errno::EINTR;
+    }
     if (deadline != Nanoseconds::max() && arch::now() >= deadline)
         return Errno::ETIMEDOUT;
     return {};
