@@ -224,8 +224,12 @@ void Scheduler::switch_to(RunQueue& queue, Thread& previous, Thread& next)
     program_timer(queue);
 
     const bool save_vectors = previous.is_in_exception();
-    if (save_vectors)
+    if (save_vectors) {
+        // Saving leaves out what is in its initial state, and reserved fields that restoring checks.
+        if (!std::exchange(previous.m_vector_area_is_initialized, true))
+            arch::initialize_vector_state(previous.m_vector_area);
         arch::save_vector_state(previous.m_vector_area);
+    }
     previous.m_thread_pointer = arch::thread_pointer();
     arch::set_thread_pointer(next.m_thread_pointer);
     arch::switch_context(previous.m_context, next.m_context);

@@ -109,6 +109,7 @@ private:
     VirtualRange m_kernel_stack;
     u64 m_stack_top { 0 }; // below the vector area
     void* m_vector_area { nullptr };
+    bool m_vector_area_is_initialized { false };
     u32 m_live_vectors { 0 };
     bool m_is_application { false };
     std::atomic<bool> m_interruptible { false };
