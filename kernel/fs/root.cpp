@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "boot/boot_info.h"
 #include "boot/options.h"
+#include "fs/devfs.h"
 #include "fs/mount.h"
 #include "fs/operations.h"
+#include "fs/procfs.h"
 #include "fs/unpack.h"
 #include "mm/frames.h"
 #include "sched/process.h"
@@ -103,6 +105,8 @@ Result<> mount_root_file_system()
     fs_context().set_root(std::move(dentry));
     static_cast<void>(TRY(make_directories("/tmp")));
     register_ramfs();
+    TRY(mount_devices());
+    TRY(mount_processes());
     return {};
 }
 

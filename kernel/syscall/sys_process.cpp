@@ -171,7 +171,7 @@ Result<long> sys_uname(UserPointer<abi::UtsName> names)
     abi::UtsName result;
     // Programs and configure scripts choose by these: what we offer is Linux's interface, as of this release.
     assign(result.system, "Linux");
-    assign(result.release, "6.1.0-eremite");
+    assign(result.release, k_release);
     assign(result.version, "#1 SMP PREEMPT Eremite");
     assign(result.machine, abi::native::k_machine_name);
     {
@@ -181,6 +181,12 @@ Result<long> sys_uname(UserPointer<abi::UtsName> names)
     }
     TRY(names.write(result));
     return 0;
+}
+
+void copy_host_name(std::array<char, 65>& name)
+{
+    Locked lock(s_names_lock);
+    name = s_names.node;
 }
 
 Result<long> sys_sethostname(UserPointer<char> name, usize length)

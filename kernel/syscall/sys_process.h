@@ -1,6 +1,9 @@
 // System calls on the process, of which there is one: its end, its numbers, its names, and what it can't do (fork).
 #pragma once
 
+#include <array>
+#include <string_view>
+
 #include "abi/process.h"
 #include "syscall/dispatch.h"
 
@@ -47,6 +50,10 @@ long sys_setfsgid(u32 id);
 Result<long> sys_getgroups(int count, UserPointer<u32> groups);
 Result<long> sys_setgroups(int count, UserPointer<u32> groups);
 
+/// What uname(2) gives as the release.
+inline constexpr std::string_view k_release = "6.1.0-eremite";
+/// The host's name, ended by NUL.
+void copy_host_name(std::array<char, 65>& name);
 Result<long> sys_uname(UserPointer<abi::UtsName> names);
 Result<long> sys_sethostname(UserPointer<char> name, usize length);
 Result<long> sys_setdomainname(UserPointer<char> name, usize length);
