@@ -54,7 +54,8 @@ bool is_realtime_clock(int clock)
 
 Result<long> sys_clock_gettime(int clock, UserPointer<abi::TimeSpec> time)
 {
-    TRY(time.write(to_time_spec(TRY(clock_now(clock)))));
+    Nanoseconds now = clock == abi::k_clock_monotonic ? monotonic_now() : TRY(clock_now(clock));
+    TRY(time.write(to_time_spec(now)));
     return 0;
 }
 

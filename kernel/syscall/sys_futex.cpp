@@ -4,13 +4,16 @@
 #include "sched/exit.h"
 #include "sched/futex.h"
 #include "syscall/time_argument.h"
+#include <array>
 
 namespace eremite {
 
 namespace {
 
-Result<long> wait(u64 address, u32 value, UserPointer<abi::TimeSpec> timeout, u32 bitset, bool is_absolute, bool realtime)
+[[gnu::noinline]] Result<long> wait(
+    u64 address, int operation, u32 value, UserPointer<abi::TimeSpec> timeout, u32 bitset, bool is_absolute)
 {
+    bool realtime = (operation & abi::k_futex_clock_realtime) != 0;
     Nanoseconds deadline = Nanoseconds::max();
     if (!timeout.is_null()) {
         deadline = TRY(to_nanoseconds(TRY(timeout.read())));
@@ -23,9 +26,12 @@ Result<long> wait(u64 address, u32 value, UserPointer<abi::TimeSpec> timeout, u3
     }
     Result<> result = futex_wait(address, value, bitset, deadline);
     if (result.is_error()) {
-        // Made again, a relative timeout would begin anew.
-        if (!timeout.is_null())
-            current().restart().suppressed = result.error() == Errno::EINTR;
+        // Of all futex operations this one alone is made again after a signal, and not with a timeout: that would begin
+        // anew. So it isn't said with RESTARTS, which would keep the arguments of each call.
+        if (result.error() == Errno::EINTR && timeout.is_null()) {
+            const std::array<u64, 6> arguments { address, static_cast<u64>(operation), value, 0, 0, bitset };
+            remember_interrupted_call(arguments);
+        }
         return result.error();
     }
     return 0;
@@ -48,16 +54,15 @@ Result<long> to_long(Result<usize>&& count)
 
 Result<long> sys_futex(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
 {
-    bool realtime = (operation & abi::k_futex_clock_realtime) != 0;
     UserPointer<abi::TimeSpec> timeout(timeout_or_count);
     switch (operation & ~(abi::k_futex_private_flag | abi::k_futex_clock_realtime)) {
     case abi::k_futex_wake:
         // Linux wakes one even for a count of 0.
         return to_long(futex_wake(address, value == 0 ? 1 : to_count(value)));
     case abi::k_futex_wait:
-        return wait(address, value, timeout, abi::k_futex_bitset_match_any, false, realtime);
+        return wait(address, operation, value, timeout, abi::k_futex_bitset_match_any, false);
     case abi::k_futex_wait_bitset:
-        return wait(address, value, timeout, third, true, realtime);
+        return wait(address, operation, value, timeout, third, true);
     case abi::k_futex_wake_bitset:
         return to_long(futex_wake(address, to_count(value), third));
     case abi::k_futex_requeue:

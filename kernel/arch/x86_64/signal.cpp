@@ -67,7 +67,7 @@ struct Description {
 
 /// Room for the vector state on the stack: AVX-512's is 2688 bytes.
 struct alignas(64) VectorArea {
-    std::array<u8, 2816> bytes {};
+    std::array<u8, 2816> bytes; // as yet
 
     std::span<u8> used() { return std::span(bytes).first(vector_state_size()); }
     template<typename T> void put(usize offset, const T& value)
@@ -111,6 +111,7 @@ bool push_vector_state(u64 address)
 {
     VectorArea area;
     ASSERT(vector_state_size() <= area.bytes.size() - sizeof(k_magic2));
+    __builtin_memset(area.used().data(), 0, area.used().size()); // what is in its initial state isn't written
     save(area);
     auto size = static_cast<u32>(vector_state_size());
     if (has_xsave())
