@@ -1,5 +1,7 @@
 #include "device/block_device.h"
 
+#include "base/component.h"
+
 namespace eremite {
 
 namespace {
@@ -18,6 +20,7 @@ void register_block_device(BlockDevice& device)
 
 BlockDevice* find_block_device(std::string_view name)
 {
+    ER_NEEDS(virtio_blk);
     BlockDevice* device = s_first;
     while (device && device->name() != name)
         device = device->m_next;
@@ -26,6 +29,7 @@ BlockDevice* find_block_device(std::string_view name)
 
 void for_each_block_device(void (*visit)(BlockDevice&, void*), void* context)
 {
+    ER_NEEDS(virtio_blk);
     for (BlockDevice* device = s_first; device; device = device->m_next)
         visit(*device, context);
 }

@@ -1,5 +1,7 @@
 #include "device/fuse_transport.h"
 
+#include "base/component.h"
+
 namespace eremite {
 
 namespace {
@@ -16,6 +18,7 @@ void register_fuse_transport(FuseTransport& transport)
 
 FuseTransport* find_fuse_transport(std::string_view tag)
 {
+    ER_NEEDS(virtio_fs);
     FuseTransport* transport = s_first;
     while (transport && transport->tag() != tag)
         transport = transport->m_next;

@@ -40,10 +40,28 @@ void add(Result<OwnPtr<Transport>> transport)
     s_found[s_count++].transport = pointer;
 }
 
+/// QEMU fills its row of transports from the last one on: the first device of its command line is behind the last.
+void add_listed_slots()
+{
+    struct Slots {
+        std::array<arch::VirtioMmioSlot, k_max_devices> list {};
+        usize count { 0 };
+    } slots;
+    arch::for_each_virtio_mmio(
+        [](const arch::VirtioMmioSlot& slot, void* context) {
+            auto& all = *static_cast<Slots*>(context);
+            if (all.count < all.list.size())
+                all.list[all.count++] = slot;
+        },
+        &slots);
+    while (slots.count > 0)
+        add(MmioTransport::create(slots.list[--slots.count]));
+}
+
 void look()
 {
     pci::for_each_function([](pci::Function function, void*) { add(PciTransport::create(function)); }, nullptr);
-    arch::for_each_virtio_mmio([](const arch::VirtioMmioSlot& slot, void*) { add(MmioTransport::create(slot)); }, nullptr);
+    add_listed_slots();
     for_each_boot_option("virtio_mmio.device", [](std::string_view text) {
         if (auto slot = parse_slot_option(text); slot.has_value())
             add(MmioTransport::create(slot.value()));
