@@ -61,4 +61,5 @@ __eremite_enter_application:
     xor %r14d, %r14d
     xor %r15d, %r15d
     sti
+    .byte 0x0f, 0x1f, 0x80, 2, 0x45, 0x52, 0x45 // marker 2 of the instruction counter
     jmp *%rax

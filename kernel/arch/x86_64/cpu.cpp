@@ -146,9 +146,8 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
         write_xcr0(vector_state_mask());
     // PAT entry 1 (PWT alone): write-combining in place of write-through.
     write_msr(k_msr_pat, 0x0007040600070106);
+    // Reset leaves MXCSR as the ABI wants it, the x87 control word not.
     asm volatile("fninit");
-    u32 control = 0x1f80;
-    asm volatile("ldmxcsr %0" : : "m"(control));
 }
 
 void seal_early_stacks()
