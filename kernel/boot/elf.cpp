@@ -49,6 +49,7 @@ struct LoaderNote {
     u64 entry64;
 };
 
+constexpr u64 k_lowest_image = 2_MiB;
 constexpr u32 k_load = 1;
 constexpr u32 k_note = 4;
 constexpr u32 k_executable = 1;
@@ -100,7 +101,8 @@ std::string_view add_segment(std::span<const u8> file, const ProgramHeader& head
         return "the application's ELF file is damaged: a segment's size is impossible";
     if (header.offset > file.size() || file.size() - header.offset < header.file_size)
         return "the application's ELF file is truncated: it ends before its segments do";
-    if (header.memory_size == 0)
+    // What lies below the image is for direct boot alone.
+    if (header.memory_size == 0 || header.physical_address < k_lowest_image)
         return {};
     for (const ElfSegment& other : image.segments()) {
         if (header.physical_address < other.physical + other.memory_size && other.physical < end)

@@ -9,13 +9,57 @@
     .balign 4
     .long 4, 4, 18 // XEN_ELFNOTE_PHYS32_ENTRY
     .asciz "Xen"
-    .long __eremite_entry_physical
+    .long __eremite_low_physical
     .balign 4
     .long 8, 16, 0x45520001 // see boot/elf.h
     .asciz "Eremite"
     .long 1 // version of this agreement
     .long __eremite_entry_physical
     .quad __eremite_entry_offset64
+
+    // Whether all of the image has memory behind it must be looked at from elsewhere.
+    .section .low, "ax", @progbits
+    .code32
+low_entry:
+    mov $__eremite_entry_physical, %eax
+    cmpl $0x01801f0f, (%eax) // the first bytes there
+    jne too_little
+    mov $__eremite_image_end_physical - 4, %ecx
+    movl $0x4d455245, (%ecx)
+    cmpl $0x4d455245, (%ecx)
+    jne too_little
+    movl $0, (%ecx)
+    jmp *%eax
+too_little:
+    mov $__eremite_low_physical + (too_little_text - low_entry), %esi
+    mov $0x3f8, %edx
+1:  lodsb
+    test %al, %al
+    jz 2f
+    out %al, %dx
+    jmp 1b
+2:  // As power_off() does, with status 134 (docs/boot.md).
+    mov $0xe9, %edx
+    in %dx, %al
+    cmp $0xe9, %al
+    jne 4f
+3:  lodsb
+    test %al, %al
+    jz 4f
+    out %al, %dx
+    jmp 3b
+4:  mov $134 & 0x7f, %eax
+    mov $0xf4, %edx
+    out %eax, %dx
+    mov $0x604, %edx
+    mov $0x2000, %eax
+    out %ax, %dx
+5:  cli
+    hlt
+    jmp 5b
+too_little_text:
+    .asciz "eremite: error: too little memory: it ends before the image does\r\n"
+    .asciz "exit 134\n"
 
     .section .text.__eremite_entry, "ax", @progbits
     .code32
