@@ -79,25 +79,30 @@ void map_pages(u64 virtual_start, u64 physical, u64 length, PageAttributes attri
         entry_for(virtual_start + offset, 0) = Format::leaf_entry(PhysicalAddress(physical + offset), attributes, 0);
 }
 
-/// Maps physical memory in the direct map, by pages as large as fit.
+/// Maps physical memory in the direct map, by pages as large as fit. Ranges are rounded outwards, so they may overlap.
 void map_direct(u64 start, u64 end, bool have_gigabyte_pages)
 {
     while (start < end) {
-        unsigned level = 0;
-        u64 size = k_page_size;
-        for (unsigned l = have_gigabyte_pages ? 2 : 1; l > 0; --l) {
-            u64 large = u64 { k_page_size } << (9 * l);
-            if ((start & (large - 1)) == 0 && end - start >= large) {
-                level = l;
-                size = large;
+        // What is there already stays: the page, whatever its size, that covers this address; below a table, a smaller one.
+        u64 table = s_root;
+        unsigned level = Format::k_levels - 1;
+        u64 entry;
+        while (true) {
+            entry = table_at(table)[Format::index(VirtualAddress(k_direct_map_base + start), level)];
+            if (!Format::is_present(entry) || Format::is_leaf(entry, level))
                 break;
-            }
+            table = Format::address(entry, level).value();
+            --level;
         }
-        u64& entry = entry_for(k_direct_map_base + start, level);
-        // Ranges are rounded outwards, so two may meet in one page.
-        if (!Format::is_present(entry))
-            entry = Format::leaf_entry(PhysicalAddress(start), { .writable = true }, level);
-        start += size;
+        auto size_of = [](unsigned l) { return u64 { k_page_size } << (9 * l); };
+        if (!Format::is_present(entry)) {
+            level = std::min(level, have_gigabyte_pages ? 2u : 1u);
+            while (level > 0 && ((start & (size_of(level) - 1)) != 0 || end - start < size_of(level)))
+                --level;
+            entry_for(k_direct_map_base + start, level)
+                = Format::leaf_entry(PhysicalAddress(start), { .writable = true }, level);
+        }
+        start = align_down(start, size_of(level)) + size_of(level);
     }
 }
 
