@@ -13,6 +13,8 @@ struct Specification {
 Specification parse(std::string_view text)
 {
     Specification specification;
+    if (text.starts_with(':'))
+        text.remove_prefix(1);
     if (text.starts_with('0')) {
         specification.fill = '0';
         text.remove_prefix(1);
