@@ -140,6 +140,11 @@ void __eremite_early_main()
     eremite::panic("unreachable");
 }
 
+void __eremite_assertion_failed()
+{
+    eremite::panic("an assertion failed");
+}
+
 void __eremite_check_failed()
 {
     eremite::panic("a bounds check failed");

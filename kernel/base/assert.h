@@ -11,10 +11,19 @@ namespace eremite {
 
 } // namespace eremite
 
+// In an image, a failed assertion is one call without arguments: the backtrace's first frame, symbolised, says which
+// file and line it was. Texts and numbers at every assertion would be a tenth of a small image.
+#if defined(EREMITE_HOST)
+#define ER_ASSERTION_FAILED(text) ::eremite::panic(text, __FILE_NAME__, __LINE__)
+#else
+extern "C" [[noreturn, gnu::cold, clang::nomerge]] void __eremite_assertion_failed();
+#define ER_ASSERTION_FAILED(text) ::__eremite_assertion_failed()
+#endif
+
 #define ASSERT(condition)                                                                                              \
     do {                                                                                                               \
         if (!(condition)) [[unlikely]]                                                                                 \
-            ::eremite::panic("assertion failed: " #condition, __FILE_NAME__, __LINE__);                                \
+            ER_ASSERTION_FAILED("assertion failed: " #condition);                                                      \
     } while (false)
 
-#define ASSERT_NOT_REACHED() ::eremite::panic("reached what must not be reached", __FILE_NAME__, __LINE__)
+#define ASSERT_NOT_REACHED() ER_ASSERTION_FAILED("reached what must not be reached")

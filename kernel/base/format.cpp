@@ -59,22 +59,23 @@ void write_number(TextSink& sink, u64 number, bool negative, bool hexadecimal, c
 void write_argument(TextSink& sink, const FormatArgument& argument, const Specification& specification)
 {
     using enum FormatArgument::Kind;
-    switch (argument.kind) {
+    switch (argument.kind()) {
     case Text:
-        return write_padded(sink, argument.text, specification, true);
+        return write_padded(sink, argument.text(), specification, true);
     case Character: {
-        char c = static_cast<char>(argument.number);
+        char c = static_cast<char>(argument.number());
         return write_padded(sink, { &c, 1 }, specification, true);
     }
     case Boolean:
-        return write_padded(sink, argument.number ? "true" : "false", specification, true);
+        return write_padded(sink, argument.number() ? "true" : "false", specification, true);
     case Signed:
-        return write_number(sink, argument.number, !specification.hexadecimal && static_cast<i64>(argument.number) < 0,
-            specification.hexadecimal, specification);
+        return write_number(sink, argument.number(),
+            !specification.hexadecimal && static_cast<i64>(argument.number()) < 0, specification.hexadecimal,
+            specification);
     case Unsigned:
-        return write_number(sink, argument.number, false, specification.hexadecimal, specification);
+        return write_number(sink, argument.number(), false, specification.hexadecimal, specification);
     case Hexadecimal:
-        return write_number(sink, argument.number, false, true, specification);
+        return write_number(sink, argument.number(), false, true, specification);
     }
 }
 

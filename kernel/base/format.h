@@ -39,62 +39,67 @@ private:
     bool m_truncated { false };
 };
 
-/// One argument, type-erased.
-struct FormatArgument {
-    enum class Kind : u8 { Signed, Unsigned, Hexadecimal, Text, Character, Boolean };
-
-    Kind kind { Kind::Unsigned };
-    u64 number { 0 };
-    std::string_view text {};
+/// One argument, type-erased: 16 bytes, as every line that is logged builds some.
+class FormatArgument {
+public:
+    enum class Kind : u32 { Signed, Unsigned, Hexadecimal, Text, Character, Boolean };
 
     constexpr FormatArgument() = default;
     constexpr FormatArgument(bool value)
-        : kind(Kind::Boolean)
-        , number(value)
+        : m_number(value)
+        , m_kind(Kind::Boolean)
     {
     }
     constexpr FormatArgument(char value)
-        : kind(Kind::Character)
-        , number(static_cast<u8>(value))
+        : m_number(static_cast<u8>(value))
+        , m_kind(Kind::Character)
     {
     }
     template<std::integral T>
     constexpr FormatArgument(T value)
-        : kind(std::is_signed_v<T> ? Kind::Signed : Kind::Unsigned)
-        , number(static_cast<u64>(static_cast<std::conditional_t<std::is_signed_v<T>, i64, u64>>(value)))
+        : m_number(static_cast<u64>(static_cast<std::conditional_t<std::is_signed_v<T>, i64, u64>>(value)))
+        , m_kind(std::is_signed_v<T> ? Kind::Signed : Kind::Unsigned)
     {
     }
-    constexpr FormatArgument(std::string_view value)
-        : kind(Kind::Text)
-        , text(value)
+    FormatArgument(std::string_view value)
+        : m_number(reinterpret_cast<u64>(value.data()))
+        , m_length(static_cast<u32>(value.size()))
+        , m_kind(Kind::Text)
     {
     }
-    constexpr FormatArgument(const char* value)
-        : kind(Kind::Text)
-        , text(value ? value : "(null)")
+    FormatArgument(const char* value)
+        : FormatArgument(std::string_view(value ? value : "(null)"))
     {
     }
     FormatArgument(const void* value)
-        : kind(Kind::Hexadecimal)
-        , number(reinterpret_cast<u64>(value))
+        : m_number(reinterpret_cast<u64>(value))
+        , m_kind(Kind::Hexadecimal)
     {
     }
-    constexpr FormatArgument(Errno value)
-        : kind(Kind::Text)
-        , text(name_of(value))
+    FormatArgument(Errno value)
+        : FormatArgument(name_of(value))
     {
     }
     template<typename Tag>
     constexpr FormatArgument(Address<Tag> value)
-        : kind(Kind::Hexadecimal)
-        , number(value.value())
+        : m_number(value.value())
+        , m_kind(Kind::Hexadecimal)
     {
     }
     constexpr FormatArgument(Nanoseconds value)
-        : kind(Kind::Signed)
-        , number(static_cast<u64>(value.value()))
+        : m_number(static_cast<u64>(value.value()))
+        , m_kind(Kind::Signed)
     {
     }
+
+    Kind kind() const { return m_kind; }
+    u64 number() const { return m_number; }
+    std::string_view text() const { return { reinterpret_cast<const char*>(m_number), m_length }; }
+
+private:
+    u64 m_number { 0 };
+    u32 m_length { 0 };
+    Kind m_kind { Kind::Unsigned };
 };
 
 /// Writes `pattern` with its arguments filled in. An argument that is missing prints as "{?}".

@@ -84,6 +84,11 @@ extern "C" {
 [[noreturn]] void __stack_chk_fail();
 }
 
+void __eremite_assertion_failed()
+{
+    eremite::panic("an assertion failed: frame 0 says which");
+}
+
 void __eremite_check_failed()
 {
     eremite::panic("a bounds check failed");
