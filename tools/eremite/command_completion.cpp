@@ -35,7 +35,7 @@ _eremite() {{
     fi
     case $previous in
         --arch) words="x86_64 aarch64" ;;
-        --isolation) words="none stack mpk" ;;
+        --isolation) words="none stack" ;;
         --machine) words="pc q35 microvm virt" ;;
         --net) words="user none tap=" ;;
         --lang) words="c cpp" ;;
