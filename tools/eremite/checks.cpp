@@ -51,11 +51,22 @@ CheckResult run_script(const char* name)
 bool is_allowed_symbol(std::string_view name)
 {
     return name.starts_with("_ZN7eremite") || name.starts_with("_ZNK7eremite") || name.starts_with("__eremite_")
-        || name.contains("7eremite") || name.contains("9__eremite")
-        || name.starts_with("_ZN13eremite_boost");
+        || name.contains("7eremite") || name.contains("9__eremite") || name.starts_with("_ZN13eremite_boost");
 }
 
-/// Global symbols of each liberemite.a that is built.
+std::set<std::string> symbols_of(const Path& library, const char* which)
+{
+    std::set<std::string> names;
+    const auto listing = output_of({ "llvm-nm-19", which, "--extern-only", "--format=just-symbols", library.string() });
+    for (const auto& line : split(listing, '\n')) {
+        if (!line.ends_with(':'))
+            names.insert(line);
+    }
+    return names;
+}
+
+/// Global symbols of each liberemite.a that is built: what it defines is not in the application's way, and what it uses
+/// is its own or the link script's, never the C library's.
 CheckResult check_symbols()
 {
     std::set<std::string> listed;
@@ -65,6 +76,7 @@ CheckResult check_symbols()
             listed.insert(words.begin(), words.end());
         }
     }
+    const auto allowed = [&](const std::string& name) { return is_allowed_symbol(name) || listed.contains(name); };
     Strings bad;
     std::size_t count = 0;
     for (const auto arch : { Arch::x86_64, Arch::aarch64 }) {
@@ -72,17 +84,16 @@ CheckResult check_symbols()
             const auto library = build_folder(arch) / fmt::format("kernel-{}/liberemite.a", name_of(level));
             if (!fs::exists(library))
                 continue;
-            const auto symbols = output_of(
-                { "llvm-nm-19", "--defined-only", "--extern-only", "--format=just-symbols", library.string() });
-            std::set<std::string> names;
-            for (const auto& line : split(symbols, '\n')) {
-                if (!line.ends_with(':'))
-                    names.insert(line);
+            const auto defined = symbols_of(library, "--defined-only");
+            count += defined.size();
+            for (const auto& name : defined) {
+                if (!allowed(name))
+                    bad.push_back(fmt::format("  defines {} ({}, {})", name, name_of(arch), name_of(level)));
             }
-            count += names.size();
-            for (const auto& name : names) {
-                if (!is_allowed_symbol(name) && !listed.contains(name))
-                    bad.push_back(fmt::format("  {} ({}, {})", name, name_of(arch), name_of(level)));
+            for (const auto& name : symbols_of(library, "--undefined-only")) {
+                // Bounds of the section arrays come from the linker.
+                if (!allowed(name) && name != "_start" && !name.starts_with("__start_") && !name.starts_with("__stop_"))
+                    bad.push_back(fmt::format("  uses {} ({}, {})", name, name_of(arch), name_of(level)));
             }
         }
     }
@@ -91,8 +102,7 @@ CheckResult check_symbols()
     if (bad.empty())
         return { .text = fmt::format("{} global symbols", count) };
     return { .good = false,
-        .text
-        = "symbols that an application could define too (namespace eremite, __eremite_, or tools/check/symbols.txt):\n"
+        .text = "symbols that are not the kernel's (namespace eremite, __eremite_, or tools/check/symbols.txt):\n"
             + join(bad, "\n") };
 }
 
