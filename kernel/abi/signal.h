@@ -1,6 +1,6 @@
 // Linux's structures and constants of signals, the same on both architectures.
-// uapi/asm-generic/{signal.h,siginfo.h,signal-defs.h}; the kernel's struct sigaction has the restorer third on x86_64 and
-// aarch64 alike.
+// uapi/asm-generic/{signal.h,siginfo.h,signal-defs.h}; the kernel's struct sigaction has the restorer third on x86_64
+// and aarch64 alike.
 #pragma once
 
 #include "base/types.h"

@@ -20,4 +20,4 @@ void set_timer(Nanoseconds deadline);
 namespace eremite {
 /// Defined by sched/: the one-shot timer fired. Interrupt context.
 void timer_interrupt();
-}
+} // namespace eremite

@@ -5,7 +5,8 @@
 
 namespace eremite::arch {
 
-/// What a voluntary switch saves is on the thread's own stack (callee-saved registers, FP control words); this is where.
+/// What a voluntary switch saves is on the thread's own stack (callee-saved registers, FP control words); this is
+/// where.
 struct Context {
     u64 stack_pointer { 0 };
 };

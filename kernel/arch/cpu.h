@@ -67,6 +67,6 @@ bool hardware_random(u64& value);
 namespace eremite {
 /// Defined by sched/: gives the processor to the next thread if a reschedule is pending. Called by enable_preemption().
 void reschedule_if_pending();
-}
+} // namespace eremite
 
 #include "native/cpu.h"

@@ -17,8 +17,8 @@ struct MsiMessage {
 
 enum class Trigger : u8 { EdgeRising, LevelHigh, LevelLow };
 
-/// Binds a fresh vector (or LPI) to `handler` on processor `cpu`. `device_id` is the requester id (bus/device/function),
-/// needed by GIC's ITS. ENOSPC: no vector left; ENOTSUP: no controller that takes messages.
+/// Binds a fresh vector (or LPI) to `handler` on processor `cpu`. `device_id` is the requester id
+/// (bus/device/function), needed by GIC's ITS. ENOSPC: no vector left; ENOTSUP: no controller that takes messages.
 Result<MsiMessage> bind_message_interrupt(u32 device_id, u32 cpu, InterruptHandler handler, void* context);
 
 /// Binds a wired interrupt: GSI number (x86_64, IOAPIC or legacy PIC), INTID (aarch64, GIC). Several handlers may share

@@ -1,8 +1,8 @@
 // Signal frames: what Linux puts on the application's stack for a handler, and takes back at rt_sigreturn
 // (arch/x86/include/uapi/asm/{ucontext,sigcontext}.h, arch/arm64/include/uapi/asm/sigcontext.h). Programs look into it.
 //
-// __eremite_restore_rt, in assembly, is where a handler returns to (sa_restorer): with the stack pointer at the frame, it
-// enters the kernel as a system call does, builds a TrapFrame of the current registers on the kernel stack, calls
+// __eremite_restore_rt, in assembly, is where a handler returns to (sa_restorer): with the stack pointer at the frame,
+// it enters the kernel as a system call does, builds a TrapFrame of the current registers on the kernel stack, calls
 // handle_signal_return(frame), and continues at `frame`, all general registers and flags restored.
 #pragma once
 
@@ -33,7 +33,8 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal);
 /// application may set) into `frame`, vector state into the registers, `mask`. False: unreadable or forged.
 bool pop_signal_frame(TrapFrame& frame, u64& mask);
 
-/// Makes `frame`, at the exit of a system call, call it again: at the gate `entry` with the first arguments `arguments`.
+/// Makes `frame`, at the exit of a system call, call it again: at the gate `entry` with the first arguments
+/// `arguments`.
 void set_system_call_restart(TrapFrame& frame, u64 entry, std::span<const u64> arguments);
 
 } // namespace eremite::arch

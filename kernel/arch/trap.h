@@ -64,10 +64,10 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault);
 /// entry and exit. Preempts, delivers signals if the application was interrupted. Defined by sched/.
 void handle_pending_work(arch::TrapFrame& frame);
 
-/// The exit of a system call when PerCpu::pending is not 0. The gate has built `frame` on the kernel stack: it continues
-/// after the call, with the result set, the callee-saved registers, the application's stack pointer as after the return.
-/// Then the gate continues at `frame`, which may be a signal handler now. `gate` is the address of this call's gate: if
-/// a signal interrupted the call and it is to be made again, the frame continues there (arch/signal.h).
+/// The exit of a system call when PerCpu::pending is not 0. The gate has built `frame` on the kernel stack: it
+/// continues after the call, with the result set, the callee-saved registers, the application's stack pointer as after
+/// the return. Then the gate continues at `frame`, which may be a signal handler now. `gate` is the address of this
+/// call's gate: if a signal interrupted the call and it is to be made again, the frame continues there (arch/signal.h).
 /// Interrupts are on at entry and at exit. Defined by sched/.
 void handle_system_call_exit(arch::TrapFrame& frame, u64 gate);
 

@@ -1,5 +1,5 @@
-// A doubly linked intrusive list that a constinit global can hold, which Boost's can't: no constructor runs, no destructor.
-// Null-terminated; an object holds a hook for each chain it can be in.
+// A doubly linked intrusive list that a constinit global can hold, which Boost's can't: no constructor runs, no
+// destructor. Null-terminated; an object holds a hook for each chain it can be in.
 #pragma once
 
 #include "base/assert.h"
@@ -7,8 +7,7 @@
 
 namespace eremite {
 
-template<typename T>
-struct ChainHook {
+template<typename T> struct ChainHook {
     T* previous { nullptr };
     T* next { nullptr };
     bool linked { false };
@@ -16,8 +15,7 @@ struct ChainHook {
     bool is_linked() const { return linked; }
 };
 
-template<typename T, ChainHook<T> T::* Hook>
-class Chain {
+template<typename T, ChainHook<T> T::* Hook> class Chain {
 public:
     bool is_empty() const { return m_first == nullptr; }
     T* first() const { return m_first; }

@@ -9,8 +9,8 @@
 namespace eremite {
 
 /// Methods may be called from several threads at once; each request is one system call's worth of work and sleeps.
-/// Buffers lie in the kernel heap or in frames of the direct map (they are handed to the hardware as they are), and their
-/// size is a multiple of k_sector_size.
+/// Buffers lie in the kernel heap or in frames of the direct map (they are handed to the hardware as they are), and
+/// their size is a multiple of k_sector_size.
 class BlockDevice {
 public:
     /// The unit of all addresses and lengths here, whatever block_size() prefers.

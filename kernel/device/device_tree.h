@@ -1,6 +1,6 @@
 // A flattened device tree (Devicetree Specification 0.4, chapter 5), read in place. The blob is the monitor's and not
-// trusted: create() walks all of it once, so that later walks cannot leave it, and everything that refers from one node to
-// another (phandles, ranges) is bounded.
+// trusted: create() walks all of it once, so that later walks cannot leave it, and everything that refers from one node
+// to another (phandles, ranges) is bounded.
 //
 // Runs before the image is relocated too, so nothing here refers to data that holds addresses. No allocation, no locks.
 #pragma once
@@ -66,8 +66,8 @@ public:
         /// Entry `index` of `reg`, translated to physical addresses through the buses above.
         /// ENOENT: no such entry; EINVAL: malformed, or a bus that translates nothing.
         Result<PhysicalRange> reg(usize index) const;
-        /// Entry `index` of `interrupts` as a GIC has it, as INTID (SPIs from 32 on). ENOENT, EINVAL, ELOOP (controllers
-        /// that refer to one another in a circle).
+        /// Entry `index` of `interrupts` as a GIC has it, as INTID (SPIs from 32 on). ENOENT, EINVAL, ELOOP
+        /// (controllers that refer to one another in a circle).
         struct Interrupt {
             u32 number { 0 };
             bool edge { false };

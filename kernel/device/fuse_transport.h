@@ -20,10 +20,11 @@ public:
 
     /// Sends a request, given in parts, and sleeps until the daemon has answered into `replies`, part after part.
     /// Returns the number of bytes answered; the caller checks that against what the reply's header says. The parts lie
-    /// in the kernel heap or in frames of the direct map, at most k_max_parts in all. May be called from several threads.
-    /// EIO: the daemon is gone, or broke the rules of the transport.
+    /// in the kernel heap or in frames of the direct map, at most k_max_parts in all. May be called from several
+    /// threads. EIO: the daemon is gone, or broke the rules of the transport.
     virtual Result<usize> exchange(
-        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies) = 0;
+        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies)
+        = 0;
     /// A message that has no reply (FORGET). Does not wait for the daemon. `request` is copied.
     virtual Result<> send(std::span<const u8> request) = 0;
 

@@ -1,9 +1,10 @@
 // What a network device is to the stack: Ethernet frames out and in, as Packets, in batches, with offloads.
 //
-// A driver derives from NetDevice, fills in the description in its constructor or init, and calls register_net_device().
-// The stack attaches itself as the client. Methods are called with preemption possibly disabled and stack spinlocks
-// held, from any processor: they lock for themselves (a SpinLock per queue, never held while calling the client), never
-// sleep, and never call back into the stack except through NetDeviceClient. None is called from interrupt handlers.
+// A driver derives from NetDevice, fills in the description in its constructor or init, and calls
+// register_net_device(). The stack attaches itself as the client. Methods are called with preemption possibly disabled
+// and stack spinlocks held, from any processor: they lock for themselves (a SpinLock per queue, never held while
+// calling the client), never sleep, and never call back into the stack except through NetDeviceClient. None is called
+// from interrupt handlers.
 #pragma once
 
 #include "base/types.h"
@@ -63,9 +64,9 @@ public:
     Features features() const { return m_features; }
     NetDeviceStatistics& statistics() { return m_statistics; }
 
-    /// Queues a frame that starts with its Ethernet header, without telling the device yet. Takes the packet and returns
-    /// true, or leaves it and returns false when the queue is full (then notify_when_transmitted() says when to retry).
-    /// The memory stays untouched until the device is done; the driver then drops its references, here or in
+    /// Queues a frame that starts with its Ethernet header, without telling the device yet. Takes the packet and
+    /// returns true, or leaves it and returns false when the queue is full (then notify_when_transmitted() says when to
+    /// retry). The memory stays untouched until the device is done; the driver then drops its references, here or in
     /// is_transmit_idle(), so at most a queue's worth of packets is ever held.
     virtual bool transmit(Packet& packet) = 0;
     /// Tells the device of what transmit() queued since the last flush, once. Cheap when there is nothing.
@@ -77,7 +78,8 @@ public:
 
     /// Appends up to `budget` received frames to `list` and refills the device's buffers. Returns how many.
     virtual usize receive(PacketList& list, usize budget) = 0;
-    /// From now on an arrival calls device_ready(). Returns true if packets already wait: nothing was armed, poll again.
+    /// From now on an arrival calls device_ready(). Returns true if packets already wait: nothing was armed, poll
+    /// again.
     virtual bool enable_receive_interrupts() = 0;
     /// While the stack polls. A hint: spurious calls are harmless.
     virtual void disable_receive_interrupts() = 0;

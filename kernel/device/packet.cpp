@@ -24,7 +24,7 @@ struct PacketStorage {
 namespace {
 
 /// A stack of free objects, at most `limit`, linked through the objects themselves.
-template<typename T, T* T::*Next> class FreeList {
+template<typename T, T* T::* Next> class FreeList {
 public:
     constexpr explicit FreeList(usize limit)
         : m_limit(limit)

@@ -21,7 +21,8 @@ inline constexpr u32 k_packet_headroom = 128;
 /// Memory for packet data. Only holders of the only reference write to bytes that others may already see.
 class Buffer {
 public:
-    /// Small holds headers and messages up to some 800 bytes; Page is what devices receive into; Large is for bulk data.
+    /// Small holds headers and messages up to some 800 bytes; Page is what devices receive into; Large is for bulk
+    /// data.
     enum class Size : u8 { Small, Page, Large };
     static constexpr u32 k_header = 32;
     static constexpr std::array<u32, 3> k_allocation { 1024, 4096, 32768 };
@@ -42,7 +43,8 @@ public:
     void ref() { m_references.fetch_add(1, std::memory_order_relaxed); }
     void unref()
     {
-        if (m_references.load(std::memory_order_acquire) == 1 || m_references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        if (m_references.load(std::memory_order_acquire) == 1
+            || m_references.fetch_sub(1, std::memory_order_acq_rel) == 1)
             recycle();
     }
 
@@ -130,8 +132,7 @@ public:
     PacketOffload& offload();
     const PacketOffload& offload() const;
     /// A few words for whoever holds the packet, of that layer's own type; kept while it is queued, not by share().
-    template<typename T>
-    T& note()
+    template<typename T> T& note()
     {
         static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= k_note_size && alignof(T) <= 8);
         return *reinterpret_cast<T*>(note_bytes());
@@ -150,8 +151,8 @@ public:
     /// them; empty span otherwise. `sole_writer`: the caller knows that nobody else ever writes behind this fragment,
     /// so that others may hold the buffer.
     std::span<u8> grow_tail(u32 length, bool sole_writer = false);
-    /// The bytes before the first fragment are this packet's to write, though others hold the buffer too: prepend() uses
-    /// them. The caller knows that nobody else reads or writes there.
+    /// The bytes before the first fragment are this packet's to write, though others hold the buffer too: prepend()
+    /// uses them. The caller knows that nobody else reads or writes there.
     void claim_headroom();
     /// Puts `length` bytes (undefined) before the first: in the first buffer's headroom if it is ours alone, else in a
     /// new fragment. Empty span if memory or fragments are short.

@@ -251,5 +251,4 @@ void watch_console_input()
 
 ER_COMPONENT(standard_files, Stage::Subsystem, open_standard_files);
 
-
 } // namespace eremite

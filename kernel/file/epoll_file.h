@@ -66,8 +66,7 @@ public:
     Result<String> description() override { return String::create("anon_inode:[eventpoll]"); }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     friend struct EpollItem;
     friend struct EpollItem::Ear;
     explicit EpollFile(u32 flags)

@@ -17,8 +17,7 @@ public:
     Result<String> description() override { return String::create("anon_inode:[eventfd]"); }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     EventFile(u32 initial, bool semaphore, u32 flags)
         : File(flags)
         , m_is_semaphore(semaphore)

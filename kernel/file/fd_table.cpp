@@ -87,7 +87,7 @@ Result<> FdTable::close(int fd)
 void FdTable::close_range(u32 first, u32 last, bool only_set_close_on_exec)
 {
     for (int fd = next_open(static_cast<int>(std::min(first, k_hard_limit))); fd >= 0 && static_cast<u32>(fd) <= last;
-         fd = next_open(fd + 1)) {
+        fd = next_open(fd + 1)) {
         // Another thread may have closed it meanwhile: nothing left to do then.
         static_cast<void>(only_set_close_on_exec ? set_close_on_exec(fd, true) : close(fd));
     }
@@ -133,8 +133,7 @@ int FdTable::next_open(int fd)
 namespace {
 
 /// Moves one vector after another by `move`; an error after something has been moved is kept for the next call.
-template<typename Move>
-Result<usize> move_vectors(std::span<const abi::IoVector> vectors, Move move)
+template<typename Move> Result<usize> move_vectors(std::span<const abi::IoVector> vectors, Move move)
 {
     usize total = 0;
     for (const abi::IoVector& vector : vectors) {

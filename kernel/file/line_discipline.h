@@ -25,8 +25,8 @@ public:
             .input_flags = abi::k_icrnl,
             .output_flags = 0,
             .control_flags = abi::k_b38400 | abi::k_cs8 | abi::k_cread,
-            .local_flags = abi::k_isig | abi::k_icanon | abi::k_echo | abi::k_echoe | abi::k_echok | abi::k_echoctl
-                | abi::k_iexten,
+            .local_flags
+            = abi::k_isig | abi::k_icanon | abi::k_echo | abi::k_echoe | abi::k_echok | abi::k_echoctl | abi::k_iexten,
             .line = 0,
             .characters = { 3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0 },
         }

@@ -129,8 +129,8 @@ Result<usize> Pipe::write(IoBuffer source, bool nonblocking)
                     result = Errno::EAGAIN;
                     break;
                 }
-                auto waited = m_writer_queue.wait_until(m_lock,
-                    [this, needed]() NO_THREAD_SAFETY_ANALYSIS { return room() >= needed || m_readers == 0; });
+                auto waited = m_writer_queue.wait_until(
+                    m_lock, [this, needed]() NO_THREAD_SAFETY_ANALYSIS { return room() >= needed || m_readers == 0; });
                 if (waited.is_error()) {
                     result = waited.error();
                     break;

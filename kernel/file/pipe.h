@@ -34,8 +34,7 @@ public:
     bool has_writers();
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     Pipe() = default;
     std::span<u8> buffer() REQUIRES(m_lock);
     Result<> grow(usize wanted) REQUIRES(m_lock);
@@ -77,8 +76,7 @@ public:
     Pipe* pipe() override { return m_pipe.get(); }
 
 protected:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     PipeFile(RefPtr<Pipe> pipe, u32 flags)
         : File(flags)
         , m_pipe(std::move(pipe))

@@ -24,8 +24,7 @@ public:
     bool failed() const { return m_failed; }
 
     /// Sleeps until `condition()`; ETIMEDOUT, EINTR.
-    template<typename Condition>
-    Result<> wait_until(Condition condition, Nanoseconds deadline)
+    template<typename Condition> Result<> wait_until(Condition condition, Nanoseconds deadline)
     {
         if (m_failed)
             return Errno::ENOMEM;

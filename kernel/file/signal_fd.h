@@ -20,8 +20,7 @@ public:
     void set_mask(SignalSet set) { m_set.store(set, std::memory_order_relaxed); }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     SignalFile(SignalSet set, u32 flags)
         : File(abi::k_o_rdwr | flags)
         , m_set(set)

@@ -22,8 +22,7 @@ public:
     IntervalTimer::Setting get() { return m_timer.get(); }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     TimerFile(int clock, u32 flags);
 
     static void expired(IntervalTimer& timer, u64 expirations);

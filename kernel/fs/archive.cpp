@@ -126,14 +126,18 @@ ArchiveReader::Step ArchiveReader::next(ArchiveEntry& entry)
     if (m_format == Format::Unknown) {
         if (is_zero(m_archive.first(std::min<usize>(m_archive.size(), k_block))))
             return m_archive.empty() ? Step::End : corrupt("neither tar nor cpio: it begins with zeros");
-        const std::string_view start(reinterpret_cast<const char*>(m_archive.data()), std::min<usize>(m_archive.size(), 6));
+        const std::string_view start(
+            reinterpret_cast<const char*>(m_archive.data()), std::min<usize>(m_archive.size(), 6));
         if (start == "070701" || start == "070702")
             m_format = Format::Cpio;
         else if (m_archive.size() >= k_block && checksum_matches(m_archive.first(k_block)))
             m_format = Format::Tar;
         else if (start.starts_with("\x1f\x8b"))
             return corrupt("compressed by gzip: give it uncompressed");
-        else if (start.starts_with("\x28\xb5\x2f\xfd") || start.starts_with("\xfd" "7zXZ") || start.starts_with("BZh"))
+        else if (start.starts_with("\x28\xb5\x2f\xfd")
+            || start.starts_with("\xfd"
+                                 "7zXZ")
+            || start.starts_with("BZh"))
             return corrupt("compressed: give it uncompressed");
         else if (start.starts_with("07070"))
             return corrupt("a cpio format other than newc");
@@ -257,7 +261,8 @@ ArchiveReader::Step ArchiveReader::next_tar(ArchiveEntry& entry)
             entry.path = extension.path;
         } else {
             const std::string_view name = text_of(header.first(100));
-            const std::string_view prefix = is_ustar && header[262] == 0 ? text_of(header.subspan(345, 155)) : std::string_view {};
+            const std::string_view prefix
+                = is_ustar && header[262] == 0 ? text_of(header.subspan(345, 155)) : std::string_view {};
             if (prefix.empty()) {
                 entry.path = name;
             } else {
@@ -331,7 +336,8 @@ ArchiveReader::Step ArchiveReader::next_cpio(ArchiveEntry& entry)
             m_position = start;
             return corrupt("bad header");
         }
-        const auto [inode, mode, uid, gid, links, time, size, major, minor, device_major, device_minor, name_size, check]
+        const auto [inode, mode, uid, gid, links, time, size, major, minor, device_major, device_minor, name_size,
+            check]
             = fields;
         static_cast<void>(check);
         std::span<const u8> name;

@@ -1,7 +1,7 @@
-// Archives that lie in memory: tar (ustar, pax, GNU long names) and cpio newc. The reader yields one entry after another,
-// data and names referring to the archive where they can; it trusts nothing in it.
-// pax: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Interchange Format"; GNU tar manual, "Basic Tar Format";
-// Linux Documentation/driver-api/early-userspace/buffer-format.rst.
+// Archives that lie in memory: tar (ustar, pax, GNU long names) and cpio newc. The reader yields one entry after
+// another, data and names referring to the archive where they can; it trusts nothing in it. pax: POSIX.1-2017, pax,
+// "ustar Interchange Format" and "pax Interchange Format"; GNU tar manual, "Basic Tar Format"; Linux
+// Documentation/driver-api/early-userspace/buffer-format.rst.
 #pragma once
 
 #include "base/result.h"

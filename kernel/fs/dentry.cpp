@@ -78,8 +78,8 @@ PackedName PackedName::take(std::string_view& path, usize& length)
 
 bool Dentry::try_ref() const
 {
-    // Sequentially consistent, as is the look at s_sequence that follows: drop_unused() moves the sequence and then looks
-    // at the count, and one of the two must notice the other.
+    // Sequentially consistent, as is the look at s_sequence that follows: drop_unused() moves the sequence and then
+    // looks at the count, and one of the two must notice the other.
     u32 count = m_references.load(std::memory_order_relaxed);
     while (count != 0) {
         if (m_references.compare_exchange_weak(count, count + 1, std::memory_order_seq_cst, std::memory_order_relaxed))
@@ -111,7 +111,8 @@ Result<String> Dentry::name()
             is_long = (m_flags.load(std::memory_order_relaxed) & Long) != 0;
             if (!is_long) {
                 for (; length < text.size(); ++length) {
-                    const char c = static_cast<char>(m_words[length / 8].load(std::memory_order_relaxed) >> (length % 8 * 8));
+                    const char c
+                        = static_cast<char>(m_words[length / 8].load(std::memory_order_relaxed) >> (length % 8 * 8));
                     if (c == 0)
                         break;
                     text[length] = c;
@@ -234,7 +235,7 @@ Result<RefPtr<Dentry>> DentryCache::create_unnamed(Dentry& directory, RefPtr<Ino
 Dentry* DentryCache::find(Dentry& directory, const PackedName& packed, std::string_view name)
 {
     for (Dentry* dentry = bucket_of(&directory, packed.hash).load(std::memory_order_relaxed); dentry;
-         dentry = dentry->m_next.load(std::memory_order_relaxed)) {
+        dentry = dentry->m_next.load(std::memory_order_relaxed)) {
         if (dentry->m_hash.load(std::memory_order_relaxed) != packed.hash
             || dentry->m_parent.load(std::memory_order_relaxed) != &directory)
             continue;
@@ -330,7 +331,8 @@ Result<RefPtr<Dentry>> DentryCache::insert(Dentry& directory, std::string_view n
 
 void DentryCache::unlist(Dentry& dentry)
 {
-    auto* link = &bucket_of(dentry.m_parent.load(std::memory_order_relaxed), dentry.m_hash.load(std::memory_order_relaxed));
+    auto* link
+        = &bucket_of(dentry.m_parent.load(std::memory_order_relaxed), dentry.m_hash.load(std::memory_order_relaxed));
     while (Dentry* at = link->load(std::memory_order_relaxed)) {
         if (at == &dentry) {
             link->store(dentry.m_next.load(std::memory_order_relaxed), std::memory_order_release);
@@ -523,7 +525,8 @@ usize DentryCache::drop_unused(FileSystem* file_system)
                 Locked lock(s_lock);
                 s_sequence.fetch_add(2, std::memory_order_seq_cst);
                 const usize bucket = file_system ? i : s_sweep++ % k_buckets;
-                for (Dentry* dentry = s_buckets[bucket].load(std::memory_order_relaxed); dentry && count < victims.size();) {
+                for (Dentry* dentry = s_buckets[bucket].load(std::memory_order_relaxed);
+                    dentry && count < victims.size();) {
                     Dentry* next = dentry->m_next.load(std::memory_order_relaxed);
                     if (dentry->m_references.load(std::memory_order_seq_cst) == 1 && !dentry->mounted()
                         && (!file_system || &dentry->inode().file_system() == file_system)) {

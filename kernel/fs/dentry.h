@@ -1,8 +1,8 @@
 // The dentry cache: names of files that were looked up, each in its directory. A hit takes no lock.
 //
 // Dentries live in memory that is never given back to the heap, so a reader may look at one that has just been freed; a
-// sequence count that every removal and rename moves tells it to forget what it saw. A dentry always has an inode: names
-// that don't exist are not cached. There are no bind mounts, so a dentry alone says where in the tree one is.
+// sequence count that every removal and rename moves tells it to forget what it saw. A dentry always has an inode:
+// names that don't exist are not cached. There are no bind mounts, so a dentry alone says where in the tree one is.
 #pragma once
 
 #include "fs/inode.h"
@@ -27,7 +27,8 @@ private:
     void finish();
 };
 
-/// One name. Reference-counted: the cache holds one reference while it is listed there, a child holds one on its parent.
+/// One name. Reference-counted: the cache holds one reference while it is listed there, a child holds one on its
+/// parent.
 class Dentry {
 public:
     Inode& inode() const { return *m_inode.load(std::memory_order_relaxed); }
@@ -96,7 +97,8 @@ public:
     /// A file without a name. ENOMEM.
     static Result<RefPtr<Dentry>> create_unnamed(Dentry& directory, RefPtr<Inode> inode);
 
-    /// The whole walk from `start` without a lock, if every name is cached and nothing is out of the ordinary; else null.
+    /// The whole walk from `start` without a lock, if every name is cached and nothing is out of the ordinary; else
+    /// null.
     static RefPtr<Dentry> walk(Dentry& start, std::string_view path, bool follow_last);
 
     /// Whether `ancestor` is `dentry` or above it, in one file system. The rename lock is held.

@@ -110,7 +110,8 @@ Result<> FileLocks::request(Inode& inode, File& file, u64 position, int command,
         if (start < 0)
             return Errno::EINVAL;
         if (!only_ask) {
-            if ((lock.type == abi::k_f_rdlck && !file.is_readable()) || (lock.type == abi::k_f_wrlck && !file.is_writable()))
+            if ((lock.type == abi::k_f_rdlck && !file.is_readable())
+                || (lock.type == abi::k_f_wrlck && !file.is_writable()))
                 return Errno::EBADF;
         }
         wanted = { .start = static_cast<u64>(start),

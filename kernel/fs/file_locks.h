@@ -16,8 +16,7 @@ public:
     static void release_owner(Inode& inode, const void* owner);
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<OwnPtr<T>> make(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<OwnPtr<T>> make(Arguments&&...);
     FileLocks() = default;
 
     enum class Family : u8 { Record, Whole };

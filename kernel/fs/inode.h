@@ -126,10 +126,7 @@ public:
     /// ENOTEMPTY.
     virtual Result<> remove_directory(std::string_view, Inode&) { return Errno::EPERM; }
     /// Moves `name` to `new_name` in `target`, replacing what stands there (`replaced`, or null); or exchanges the two.
-    virtual Result<> rename(std::string_view, Inode&, Inode&, std::string_view, Inode*, bool)
-    {
-        return Errno::EPERM;
-    }
+    virtual Result<> rename(std::string_view, Inode&, Inode&, std::string_view, Inode*, bool) { return Errno::EPERM; }
     /// A file without a name (O_TMPFILE); link() may give it one.
     virtual Result<RefPtr<Inode>> create_unnamed(u32) { return Errno::EOPNOTSUPP; }
     /// Entries from `position` on (0: the start), "." and ".." among them. `handle` is what open_handle() gave.

@@ -48,8 +48,7 @@ Mounts::MountList& Mounts::list()
     return *s_list;
 }
 
-Result<> Mounts::add(
-    RefPtr<FileSystem> file_system, RefPtr<Dentry> root, RefPtr<Dentry> point, std::string_view source)
+Result<> Mounts::add(RefPtr<FileSystem> file_system, RefPtr<Dentry> root, RefPtr<Dentry> point, std::string_view source)
 {
     OwnPtr<Mount> mount = TRY(make<Mount>());
     mount->source = TRY(String::create(source));

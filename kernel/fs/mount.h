@@ -37,8 +37,7 @@ public:
     /// Flushes all of them; the first error.
     static Result<> sync_all();
     /// Calls visit(Mount&) for each, in order, under the table's lock.
-    template<typename Visit>
-    static void for_each(Visit visit)
+    template<typename Visit> static void for_each(Visit visit)
     {
         Locked lock(s_lock);
         for (Mount& mount : list())
@@ -48,7 +47,8 @@ public:
 private:
     using MountList = List<Mount, &Mount::hook>;
     static MountList& list() REQUIRES(s_lock);
-    static Result<> add(RefPtr<FileSystem> file_system, RefPtr<Dentry> root, RefPtr<Dentry> point, std::string_view source);
+    static Result<> add(
+        RefPtr<FileSystem> file_system, RefPtr<Dentry> root, RefPtr<Dentry> point, std::string_view source);
     static Mutex s_lock;
 };
 

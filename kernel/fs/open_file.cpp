@@ -347,8 +347,8 @@ Result<usize> DirectoryFile::read_directory(IoBuffer buffer)
     RefPtr<Dentry> parent = m_dentry->parent();
     Dentry* covered = m_dentry->covered();
     const u64 parent_number = parent ? parent->inode().number()
-        : covered                    ? covered->parent() ? covered->parent()->inode().number() : covered->inode().number()
-                                     : m_inode->number();
+        : covered ? covered->parent() ? covered->parent()->inode().number() : covered->inode().number()
+                  : m_inode->number();
     Dirent64Sink sink(buffer);
     TRY(m_inode->read_directory(m_handle, m_position, parent_number, sink));
     if (sink.used() == 0) {

@@ -44,8 +44,7 @@ public:
     void descriptor_closed() override;
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     RegularFile(Inode& inode, Dentry& dentry, u32 flags, u64 handle)
         : InodeFile(inode, dentry, flags)
         , m_handle(handle)
@@ -70,8 +69,7 @@ public:
     Result<> lock(int command, abi::FileLock& lock) override;
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     DirectoryFile(Inode& inode, Dentry& dentry, u32 flags, u64 handle)
         : InodeFile(inode, dentry, flags)
         , m_handle(handle)
@@ -89,8 +87,7 @@ public:
     static Result<RefPtr<File>> open(Inode& inode, Dentry& dentry, u32 flags);
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     using InodeFile::InodeFile;
 };
 

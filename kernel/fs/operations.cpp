@@ -254,9 +254,8 @@ namespace {
 /// Both directories' locks, in an order that all renames share.
 class DirectoryLocks {
 public:
-    DirectoryLocks(Inode& first, Inode& second) NO_THREAD_SAFETY_ANALYSIS
-        : m_first(&first < &second ? first : second)
-        , m_second(&first < &second ? second : first)
+    DirectoryLocks(Inode& first, Inode& second) NO_THREAD_SAFETY_ANALYSIS : m_first(&first < &second ? first : second),
+                                                                            m_second(&first < &second ? second : first)
     {
         m_first.mutex().lock();
         if (&m_first != &m_second)

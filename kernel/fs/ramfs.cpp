@@ -180,7 +180,7 @@ Result<> RamFile::attributes(Attributes& result)
 {
     const u64 current = size();
     const u64 pages = m_contents.load(std::memory_order_relaxed) ? align_up(current, k_page_size) / k_page_size
-                                                                  : m_pages.page_count();
+                                                                 : m_pages.page_count();
     Locked lock(m_attributes_lock);
     result = m_attributes;
     result.size = current;

@@ -1,5 +1,5 @@
-// A file system in memory, with a limit on its size. Also what the archive of the root is unpacked into (the files' data
-// stay in the archive until they are written or mapped), and what memfd_create makes files of.
+// A file system in memory, with a limit on its size. Also what the archive of the root is unpacked into (the files'
+// data stay in the archive until they are written or mapped), and what memfd_create makes files of.
 #pragma once
 
 #include "base/intrusive.h"
@@ -32,8 +32,7 @@ public:
     std::atomic<u64>& file_count() { return m_file_count; }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     RamFileSystem(std::string_view name, u64 limit);
 
     std::string_view m_name;
@@ -83,8 +82,7 @@ public:
     void allow_sealing(bool allow);
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     friend class RamFileSystem;
     RamFile(RamFileSystem& file_system, u32 mode);
     /// Copies the first content into pages, before anything changes.
@@ -120,8 +118,7 @@ public:
     void clear();
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     friend class RamFileSystem;
     RamDirectory(RamFileSystem& file_system, u32 mode);
 

@@ -86,10 +86,7 @@ private:
         }
         return nullptr;
     }
-    Entry* find(std::string_view name)
-    {
-        return const_cast<Entry*>(static_cast<const XattrStore*>(this)->find(name));
-    }
+    Entry* find(std::string_view name) { return const_cast<Entry*>(static_cast<const XattrStore*>(this)->find(name)); }
 
     Vector<Entry> m_entries;
 };

@@ -6,7 +6,8 @@
 
 namespace eremite::net {
 
-/// A ones'-complement sum under way. Sums are of 16-bit words in memory order, so the result is stored without swapping.
+/// A ones'-complement sum under way. Sums are of 16-bit words in memory order, so the result is stored without
+/// swapping.
 class Checksum {
 public:
     constexpr Checksum() = default;

@@ -25,8 +25,8 @@ public:
     /// Something is to be done soon by whoever calls Stack::poll(). Any context.
     virtual void work_arrived() { }
 
-    /// Blocks the calling thread until `condition(context)` (asked with no lock held) or `deadline` (ETIMEDOUT); whoever
-    /// makes it true wakes `queue`. EINTR. Meanwhile the stack is polled. EAGAIN where nobody can wait.
+    /// Blocks the calling thread until `condition(context)` (asked with no lock held) or `deadline` (ETIMEDOUT);
+    /// whoever makes it true wakes `queue`. EINTR. Meanwhile the stack is polled. EAGAIN where nobody can wait.
     virtual Result<> wait(Stack&, WaitQueue&, bool (*)(void*), void*, Nanoseconds) { return Errno::EAGAIN; }
 
     u64 random64()

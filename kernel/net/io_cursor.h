@@ -21,12 +21,14 @@ public:
     /// From the caller: fills `destination`, which must not be longer than remaining(). EFAULT.
     Result<> get(std::span<u8> destination)
     {
-        return each(destination.size(), [&](IoBuffer part, usize done) { return part.read(destination.subspan(done, part.size())); });
+        return each(destination.size(),
+            [&](IoBuffer part, usize done) { return part.read(destination.subspan(done, part.size())); });
     }
     /// To the caller: copies `source`, which must not be longer than remaining(). EFAULT.
     Result<> put(std::span<const u8> source)
     {
-        return each(source.size(), [&](IoBuffer part, usize done) { return part.write(source.subspan(done, part.size())); });
+        return each(
+            source.size(), [&](IoBuffer part, usize done) { return part.write(source.subspan(done, part.size())); });
     }
     /// Passes over `length` bytes without copying.
     void skip(usize length)
@@ -35,8 +37,7 @@ public:
     }
 
 private:
-    template<typename Copy>
-    Result<> each(usize length, Copy copy)
+    template<typename Copy> Result<> each(usize length, Copy copy)
     {
         usize done = 0;
         while (done < length) {

@@ -17,7 +17,10 @@ public:
     /// :: (unspecified IPv6).
     constexpr IpAddress() = default;
     static constexpr IpAddress v4(u32 address) { return IpAddress(0, 0xffff'0000'0000 | address); }
-    static constexpr IpAddress v4(u8 a, u8 b, u8 c, u8 d) { return v4(u32 { a } << 24 | u32 { b } << 16 | u32 { c } << 8 | d); }
+    static constexpr IpAddress v4(u8 a, u8 b, u8 c, u8 d)
+    {
+        return v4(u32 { a } << 24 | u32 { b } << 16 | u32 { c } << 8 | d);
+    }
     static constexpr IpAddress v6(u64 high, u64 low) { return IpAddress(high, low); }
     static IpAddress from_wire(const WireAddress& bytes)
     {
@@ -37,10 +40,7 @@ public:
     constexpr bool is_loopback() const { return is_v4() ? (as_v4() >> 24) == 127 : m_high == 0 && m_low == 1; }
     constexpr bool is_multicast() const { return is_v4() ? (as_v4() >> 28) == 14 : (m_high >> 56) == 0xff; }
     constexpr bool is_limited_broadcast() const { return is_v4() && as_v4() == 0xffffffff; }
-    constexpr bool is_link_local() const
-    {
-        return is_v4() ? (as_v4() >> 16) == 0xa9fe : (m_high >> 54) == 0x3fa;
-    }
+    constexpr bool is_link_local() const { return is_v4() ? (as_v4() >> 16) == 0xa9fe : (m_high >> 54) == 0x3fa; }
     /// ff01::/16 and ff02::/16, or 224.0.0.0/24: never leaves the link.
     constexpr bool is_link_local_multicast() const
     {

@@ -125,8 +125,7 @@ void Interface::send_group_reports(bool v4, bool only_pending, bool leaving, IpA
     usize record_size = v4 ? sizeof(Record4) : sizeof(Record6);
     std::array<u8, sizeof(ReportHeader) + k_max_groups * sizeof(Record6)> storage {};
     auto message = std::span(storage).first(sizeof(ReportHeader) + count * record_size);
-    *header_at<ReportHeader>(message)
-        = { v4 ? k_igmp_report : k_mld_report, 0, 0, 0, static_cast<u16>(count) };
+    *header_at<ReportHeader>(message) = { v4 ? k_igmp_report : k_mld_report, 0, 0, 0, static_cast<u16>(count) };
     for (usize i = 0; i < count; ++i) {
         usize at = sizeof(ReportHeader) + i * record_size;
         if (v4)

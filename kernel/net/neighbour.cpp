@@ -113,7 +113,8 @@ void NeighbourTable::become_known(Neighbour& neighbour, bool reachable, Nanoseco
     neighbour.m_probes = 0;
     if (reachable)
         neighbour.m_fresh_until.store((now + k_reachable).value(), std::memory_order_relaxed);
-    neighbour.m_state.store(reachable ? Neighbour::State::Reachable : Neighbour::State::Stale, std::memory_order_release);
+    neighbour.m_state.store(
+        reachable ? Neighbour::State::Reachable : Neighbour::State::Stale, std::memory_order_release);
 }
 
 void NeighbourTable::learn(

@@ -61,8 +61,7 @@ struct PrefixOption {
 };
 
 /// Calls `visit(type, option)` for each option; false if one is malformed.
-template<typename Visit>
-bool for_each_option(std::span<const u8> options, Visit visit)
+template<typename Visit> bool for_each_option(std::span<const u8> options, Visit visit)
 {
     while (options.size() >= 2) {
         usize length = options[1] * 8u;
@@ -87,8 +86,8 @@ std::optional<MacBytes> mac_option(std::span<const u8> options, u8 wanted)
 /// The interface identifier made of a MAC (RFC 4291, appendix A).
 u64 interface_identifier(MacBytes mac)
 {
-    return u64 { static_cast<u8>(mac[0] ^ 2) } << 56 | u64 { mac[1] } << 48 | u64 { mac[2] } << 40 | u64 { 0xfffe } << 24
-        | u64 { mac[3] } << 16 | u64 { mac[4] } << 8 | mac[5];
+    return u64 { static_cast<u8>(mac[0] ^ 2) } << 56 | u64 { mac[1] } << 48 | u64 { mac[2] } << 40
+        | u64 { 0xfffe } << 24 | u64 { mac[3] } << 16 | u64 { mac[4] } << 8 | mac[5];
 }
 
 Nanoseconds lifetime(u32 seconds, Nanoseconds now)
@@ -98,8 +97,8 @@ Nanoseconds lifetime(u32 seconds, Nanoseconds now)
 
 } // namespace
 
-void Stack::send_icmpv6(Interface& interface, IpAddress source, IpAddress destination, const MacBytes* mac, u8 hop_limit,
-    std::span<const u8> message)
+void Stack::send_icmpv6(Interface& interface, IpAddress source, IpAddress destination, const MacBytes* mac,
+    u8 hop_limit, std::span<const u8> message)
 {
     auto created = Packet::create(k_packet_headroom, static_cast<u32>(message.size()));
     if (created.is_error())
@@ -115,8 +114,8 @@ void Stack::send_icmpv6(Interface& interface, IpAddress source, IpAddress destin
     auto bytes = packet.prepend(sizeof(Ipv6Header));
     if (bytes.empty())
         return;
-    *header_at<Ipv6Header>(bytes) = Ipv6Header { 6u << 28, static_cast<u16>(message.size()), Protocol::Icmpv6, hop_limit,
-        source.to_wire(), destination.to_wire() };
+    *header_at<Ipv6Header>(bytes) = Ipv6Header { 6u << 28, static_cast<u16>(message.size()), Protocol::Icmpv6,
+        hop_limit, source.to_wire(), destination.to_wire() };
     m_statistics.icmp_out_messages.add();
     if (mac) {
         interface.send_to_mac(std::move(packet), k_ethertype_ipv6, *mac);
@@ -132,7 +131,8 @@ void Stack::send_icmpv6(Interface& interface, IpAddress source, IpAddress destin
     interface.output(std::move(packet), k_ethertype_ipv6, path, destination);
 }
 
-void Stack::send_neighbour_solicitation(Interface& interface, IpAddress target, const MacBytes* mac, bool duplicate_check)
+void Stack::send_neighbour_solicitation(
+    Interface& interface, IpAddress target, const MacBytes* mac, bool duplicate_check)
 {
     struct Message {
         NeighbourMessage neighbour;
@@ -177,8 +177,8 @@ void Stack::receive_neighbour_message(const IpInfo& info, std::span<const u8> me
         if (interface.owns(target))
             return interface.check_duplicate(target, mac.value_or(MacBytes {}));
         if (mac && ((*mac)[0] & 1) == 0)
-            interface.neighbours().learn(
-                target, *mac, (flags & k_flag_solicited) != 0 && !info.to_many, (flags & k_flag_override) != 0, false, time);
+            interface.neighbours().learn(target, *mac, (flags & k_flag_solicited) != 0 && !info.to_many,
+                (flags & k_flag_override) != 0, false, time);
         return;
     }
     if (!interface.owns(target))
@@ -253,7 +253,11 @@ void Interface::handle_router_advertisement(IpAddress source, std::span<const u8
     if (u16 seconds = advertisement->lifetime; seconds == 0) {
         if (auto removed = m_stack.routes().remove(IpAddress(), 0, source); removed.is_error()) { }
     } else {
-        Route route { .network = IpAddress(), .prefix = 0, .gateway = source, .interface = this, .metric = 1024,
+        Route route { .network = IpAddress(),
+            .prefix = 0,
+            .gateway = source,
+            .interface = this,
+            .metric = 1024,
             .valid_until = lifetime(seconds, now) };
         if (auto added = m_stack.routes().add(route); added.is_error())
             log_warning("net: route of a router advertisement: {}", added.error());
@@ -278,7 +282,10 @@ void Interface::handle_router_advertisement(IpAddress source, std::span<const u8
             if (network.is_link_local() || network.is_multicast() || network.is_v4() || preferred > valid)
                 return;
             if ((prefix->flags & on_link) != 0) {
-                Route route { .network = network, .prefix = prefix->prefix_length, .interface = this, .metric = 256,
+                Route route { .network = network,
+                    .prefix = prefix->prefix_length,
+                    .interface = this,
+                    .metric = 256,
                     .valid_until = lifetime(valid, now) };
                 if (auto added = m_stack.routes().add(route); added.is_error()) { }
             }
@@ -300,8 +307,11 @@ void Interface::handle_router_advertisement(IpAddress source, std::span<const u8
             }
             if (valid == 0)
                 return;
-            InterfaceAddress added { .address = address, .prefix = 128, .state = InterfaceAddress::State::Optimistic,
-                .preferred_until = lifetime(preferred, now), .valid_until = lifetime(valid, now) };
+            InterfaceAddress added { .address = address,
+                .prefix = 128,
+                .state = InterfaceAddress::State::Optimistic,
+                .preferred_until = lifetime(preferred, now),
+                .valid_until = lifetime(valid, now) };
             if (auto result = add_address(added); result.is_error())
                 log_warning("net: address of a router advertisement: {}", result.error());
         }

@@ -130,7 +130,8 @@ Result<usize> RawSocket::send(SendRequest& request)
         return Errno::EDESTADDRREQ;
     IpAddress source = request.source.is_unspecified() ? m_local.address : request.source;
     u32 index = request.interface != 0 ? request.interface : destination.interface != 0 ? destination.interface : m_bound_interface;
-    Path path = TRY(m_stack->find_path(destination.address, source.is_unspecified() ? IpAddress() : source, m_stack->interface(index)));
+    Path path = TRY(m_stack->find_path(
+        destination.address, source.is_unspecified() ? IpAddress() : source, m_stack->interface(index)));
     u32 length = static_cast<u32>(total);
     u32 in_first = std::min<u32>(length, Buffer::capacity_of(Buffer::Size::Page) - k_packet_headroom);
     Packet packet = TRY(Packet::create(k_packet_headroom, in_first));
@@ -159,7 +160,8 @@ Result<usize> RawSocket::send(SendRequest& request)
         return total;
     }
     bool icmp = m_protocol == abi::k_ipproto_icmp || m_protocol == abi::k_ipproto_icmpv6;
-    if (auto* header = header_at<IcmpHeader>(packet.head()); header && icmp && (is_ping() || m_protocol == abi::k_ipproto_icmpv6)) {
+    if (auto* header = header_at<IcmpHeader>(packet.head());
+        header && icmp && (is_ping() || m_protocol == abi::k_ipproto_icmpv6)) {
         if (is_ping()) {
             if (header->type != (m_domain == abi::k_af_inet ? 8 : 128) || header->code != 0)
                 return Errno::EINVAL;
@@ -176,9 +178,9 @@ Result<usize> RawSocket::send(SendRequest& request)
     }
     IpOutput options {
         .protocol = static_cast<Protocol>(m_protocol),
-        .hop_limit = request.hop_limit >= 0                 ? static_cast<u8>(request.hop_limit)
+        .hop_limit = request.hop_limit >= 0      ? static_cast<u8>(request.hop_limit)
             : destination.address.is_multicast() ? m_multicast_hop_limit
-                                                            : m_hop_limit,
+                                                 : m_hop_limit,
         .traffic_class = request.traffic_class >= 0 ? static_cast<u8>(request.traffic_class) : m_traffic_class,
         .dont_fragment = m_dont_fragment,
     };
@@ -235,7 +237,8 @@ Result<> RawSocket::peer_address(SocketAddress& address)
 Result<> RawSocket::set_option(int level, int name, std::span<const u8> value)
 {
     constexpr int icmp_filter = 1;
-    if (name == icmp_filter && ((level == abi::k_sol_raw && m_protocol == abi::k_ipproto_icmp) || level == abi::k_sol_icmpv6)) {
+    if (name == icmp_filter
+        && ((level == abi::k_sol_raw && m_protocol == abi::k_ipproto_icmp) || level == abi::k_sol_icmpv6)) {
         auto bytes = writable_bytes_of(m_filter);
         std::ranges::copy(value.first(std::min(value.size(), bytes.size())), bytes.begin());
         return {};

@@ -20,7 +20,8 @@ Result<> RouteTable::remove(IpAddress network, u8 prefix, IpAddress gateway)
     Locked lock(m_lock);
     for (usize i = 0; i < m_routes.size(); ++i) {
         const Route& route = m_routes[i];
-        if (route.network == network && route.prefix == prefix && (gateway.is_unspecified() || route.gateway == gateway)) {
+        if (route.network == network && route.prefix == prefix
+            && (gateway.is_unspecified() || route.gateway == gateway)) {
             m_routes.remove_unordered(i);
             return {};
         }

@@ -91,8 +91,7 @@ public:
     void device_ready(NetDevice& device) override;
 
     /// See Environment::wait().
-    template<typename Condition>
-    Result<> wait(WaitQueue& queue, Condition condition, Nanoseconds deadline)
+    template<typename Condition> Result<> wait(WaitQueue& queue, Condition condition, Nanoseconds deadline)
     {
         return m_environment.wait(
             *this, queue, [](void* context) { return (*static_cast<Condition*>(context))(); }, &condition, deadline);

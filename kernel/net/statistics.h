@@ -26,9 +26,9 @@ struct Statistics {
     Counter tcp_active_opens, tcp_passive_opens, tcp_attempt_fails, tcp_established_resets, tcp_in_segments,
         tcp_out_segments, tcp_retransmitted_segments, tcp_in_errors, tcp_out_resets;
     Counter tcp_syn_cookies_sent, tcp_syn_cookies_received, tcp_syn_cookies_failed, tcp_listen_overflows,
-        tcp_listen_drops, tcp_paws_rejected, tcp_fast_retransmits, tcp_timeouts, tcp_loss_probes,
-        tcp_challenge_acks, tcp_out_of_order, tcp_pruned, tcp_keepalives, tcp_memory_aborts, tcp_time_wait,
-        tcp_delayed_acks, tcp_sacks_received;
+        tcp_listen_drops, tcp_paws_rejected, tcp_fast_retransmits, tcp_timeouts, tcp_loss_probes, tcp_challenge_acks,
+        tcp_out_of_order, tcp_pruned, tcp_keepalives, tcp_memory_aborts, tcp_time_wait, tcp_delayed_acks,
+        tcp_sacks_received;
     std::atomic<i64> tcp_established { 0 };
 };
 

@@ -1,5 +1,6 @@
-// Timers of the stack: a hierarchical wheel with ticks of 2^20 ns (about a millisecond), four levels of 64 slots. Arming
-// and cancelling take constant time. A timer never fires early, and at most a tick late by the wheel's own doing.
+// Timers of the stack: a hierarchical wheel with ticks of 2^20 ns (about a millisecond), four levels of 64 slots.
+// Arming and cancelling take constant time. A timer never fires early, and at most a tick late by the wheel's own
+// doing.
 //
 // The wheel doesn't run by itself: somebody calls run() at next_deadline() or later.
 #pragma once
@@ -61,7 +62,10 @@ private:
     using Slot = List<WheelTimer, &WheelTimer::m_hook>;
 
     static u64 tick_of(Nanoseconds time) { return static_cast<u64>(time.value()) >> k_tick_shift; }
-    static u64 due_tick(const WheelTimer& timer) { return tick_of(timer.m_deadline + Nanoseconds((1 << k_tick_shift) - 1)); }
+    static u64 due_tick(const WheelTimer& timer)
+    {
+        return tick_of(timer.m_deadline + Nanoseconds((1 << k_tick_shift) - 1));
+    }
     void insert(WheelTimer& timer, u64 earliest) REQUIRES(m_lock);
     void unlink(WheelTimer& timer) REQUIRES(m_lock);
     void cascade(unsigned level) REQUIRES(m_lock);

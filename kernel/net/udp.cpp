@@ -14,7 +14,8 @@ bool Udp::conflicts(const UdpSocket& socket, const Endpoint& local)
             continue;
         if ((other->m_reuse_port && socket.m_reuse_port) || (other->m_reuse_address && socket.m_reuse_address))
             continue;
-        if (other->m_bound_interface != 0 && socket.m_bound_interface != 0 && other->m_bound_interface != socket.m_bound_interface)
+        if (other->m_bound_interface != 0 && socket.m_bound_interface != 0
+            && other->m_bound_interface != socket.m_bound_interface)
             continue;
         const IpAddress& theirs = other->m_local.address;
         // An IPv6 socket that takes IPv4 as well is in the way of both.
@@ -81,9 +82,8 @@ RefPtr<UdpSocket> Udp::find(const Match& match)
     UdpSocket* best = nullptr;
     int best_score = -1;
     u32 equals = 0;
-    u32 hash = static_cast<u32>(
-        mix(m_stack.table_key(), match.source.low() ^ match.source.high(), match.destination.low(),
-            u64 { match.source_port } << 16 | match.destination_port));
+    u32 hash = static_cast<u32>(mix(m_stack.table_key(), match.source.low() ^ match.source.high(),
+        match.destination.low(), u64 { match.source_port } << 16 | match.destination_port));
     for (UdpSocket* socket = m_buckets[match.destination_port % k_buckets]; socket; socket = socket->m_next) {
         Locked socket_lock(socket->m_lock);
         if (socket->m_local.port != match.destination_port)
@@ -154,12 +154,13 @@ void Udp::receive(const IpInfo& info, Packet packet)
         {
             Locked lock(m_lock);
             for (UdpSocket* socket = m_buckets[match.destination_port % k_buckets]; socket && count < takers.size();
-                 socket = socket->m_next) {
+                socket = socket->m_next) {
                 Locked socket_lock(socket->m_lock);
                 const IpAddress& local = socket->m_local.address;
                 bool fits = socket->m_local.port == match.destination_port
-                    && (local.is_unspecified() ? local.is_v4() == match.destination.is_v4() || (local.is_v6() && !socket->m_v6_only)
-                                               : local == match.destination || (!match.destination.is_multicast() && local.is_v4()))
+                    && (local.is_unspecified()
+                            ? local.is_v4() == match.destination.is_v4() || (local.is_v6() && !socket->m_v6_only)
+                            : local == match.destination || (!match.destination.is_multicast() && local.is_v4()))
                     && (!socket->m_connected
                         || (socket->m_remote.address == match.source && socket->m_remote.port == match.source_port))
                     && (socket->m_bound_interface == 0 || socket->m_bound_interface == match.interface);

@@ -11,8 +11,7 @@
 namespace eremite::net {
 
 /// A big-endian unsigned integer.
-template<typename T>
-class Be {
+template<typename T> class Be {
 public:
     constexpr Be() = default;
     constexpr Be(T value)
@@ -47,16 +46,14 @@ using Be64 = Be<u64>;
 
 #pragma clang unsafe_buffer_usage begin // span::data() of a span that was checked to hold a T
 /// The header of type T at `offset`; null if the bytes end before it does.
-template<typename T>
-T* header_at(std::span<u8> bytes, usize offset = 0)
+template<typename T> T* header_at(std::span<u8> bytes, usize offset = 0)
 {
     static_assert(std::is_trivially_copyable_v<T> && alignof(T) == 1);
     if (bytes.size() < sizeof(T) || offset > bytes.size() - sizeof(T))
         return nullptr;
     return reinterpret_cast<T*>(bytes.subspan(offset).data());
 }
-template<typename T>
-const T* header_at(std::span<const u8> bytes, usize offset = 0)
+template<typename T> const T* header_at(std::span<const u8> bytes, usize offset = 0)
 {
     static_assert(std::is_trivially_copyable_v<T> && alignof(T) == 1);
     if (bytes.size() < sizeof(T) || offset > bytes.size() - sizeof(T))
@@ -66,14 +63,12 @@ const T* header_at(std::span<const u8> bytes, usize offset = 0)
 #pragma clang unsafe_buffer_usage end
 
 /// The bytes of a header.
-template<typename T>
-std::span<const u8> bytes_of(const T& header)
+template<typename T> std::span<const u8> bytes_of(const T& header)
 {
     static_assert(std::is_trivially_copyable_v<T>);
     return { reinterpret_cast<const u8*>(&header), sizeof(T) };
 }
-template<typename T>
-std::span<u8> writable_bytes_of(T& header)
+template<typename T> std::span<u8> writable_bytes_of(T& header)
 {
     static_assert(std::is_trivially_copyable_v<T>);
     return { reinterpret_cast<u8*>(&header), sizeof(T) };

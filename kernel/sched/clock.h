@@ -6,7 +6,10 @@
 namespace eremite {
 
 /// Since boot; CLOCK_MONOTONIC.
-inline Nanoseconds monotonic_now() { return arch::now(); }
+inline Nanoseconds monotonic_now()
+{
+    return arch::now();
+}
 /// Since 1970; CLOCK_REALTIME. Lock-free.
 Nanoseconds realtime_now();
 /// Sets the wall clock (clock_settime).

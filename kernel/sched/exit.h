@@ -1,5 +1,5 @@
-// Inside sched/: what else happens when a thread of the application ends. Set by the call that creates threads, so that a
-// program without threads doesn't hold it.
+// Inside sched/: what else happens when a thread of the application ends. Set by the call that creates threads, so that
+// a program without threads doesn't hold it.
 #pragma once
 
 #include "sched/thread.h"

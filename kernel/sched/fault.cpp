@@ -1,5 +1,5 @@
-// Faults: a page that isn't there yet, a copy from or to the application that goes wrong, a mistake of the application's
-// (a signal, or the report and the end), a mistake of the kernel's (the end).
+// Faults: a page that isn't there yet, a copy from or to the application that goes wrong, a mistake of the
+// application's (a signal, or the report and the end), a mistake of the kernel's (the end).
 #include "arch/trap.h"
 
 #include "abi/signal.h"
@@ -70,7 +70,8 @@ abi::SignalInfo signal_for(const arch::TrapFrame& frame, const arch::Fault& faul
         if (page == PageFaultResult::BeyondEnd || page == PageFaultResult::OutOfMemory)
             set(abi::k_sigbus, abi::k_bus_adrerr, fault.address);
         else
-            set(abi::k_sigsegv, page == PageFaultResult::NotAllowed ? abi::k_segv_accerr : abi::k_segv_maperr, fault.address);
+            set(abi::k_sigsegv, page == PageFaultResult::NotAllowed ? abi::k_segv_accerr : abi::k_segv_maperr,
+                fault.address);
         break;
     case FaultKind::ProtectionKey:
         set(abi::k_sigsegv, abi::k_segv_pkuerr, fault.address);
@@ -145,7 +146,8 @@ void report(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultRes
         report_page_fault(frame, fault, page);
     else if (fault.kind == FaultKind::ProtectionKey)
         log_error("isolation: application {} trusted kernel memory at {}, from {:x}",
-            fault.access == Access::Write ? "wrote" : "read", VirtualAddress(fault.address), frame.instruction_pointer());
+            fault.access == Access::Write ? "wrote" : "read", VirtualAddress(fault.address),
+            frame.instruction_pointer());
     else
         log_error("{} (code {:x}), from {:x}", fault.name, fault.code, frame.instruction_pointer());
     print_crash_report(frame);
@@ -155,11 +157,12 @@ void report(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultRes
 {
     const Thread* thread = arch::current_thread();
     if (is_kernel_stack_guard(VirtualAddress(fault.address)))
-        log_error("panic: kernel stack overflow in thread {} ({})", thread ? thread->name() : "none", thread ? thread->tid() : 0);
+        log_error("panic: kernel stack overflow in thread {} ({})", thread ? thread->name() : "none",
+            thread ? thread->tid() : 0);
     else
         log_error("panic: {} in the kernel, thread {} ({}): {} at {}, code {:x}", fault.name,
-            thread ? thread->name() : "none", thread ? thread->tid() : 0, verb(fault.access), VirtualAddress(fault.address),
-            fault.code);
+            thread ? thread->name() : "none", thread ? thread->tid() : 0, verb(fault.access),
+            VirtualAddress(fault.address), fault.code);
     print_crash_report(frame);
     arch::power_off(k_kernel_failure);
 }
@@ -200,7 +203,8 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
         return;
     }
     bool in_kernel = !thread || !thread->is_application() || !is_application_code(frame.instruction_pointer())
-        || is_on_kernel_stack(frame.stack_pointer()) || fault.kind == FaultKind::Machine || fault.kind == FaultKind::Double;
+        || is_on_kernel_stack(frame.stack_pointer()) || fault.kind == FaultKind::Machine
+        || fault.kind == FaultKind::Double;
     if (in_kernel)
         end_kernel(frame, fault);
 

@@ -109,9 +109,7 @@ bool take_back(FutexWaiter& waiter)
 /// Two buckets in the order of their addresses; perhaps the same.
 class BothLocked {
 public:
-    BothLocked(Bucket& a, Bucket& b) NO_THREAD_SAFETY_ANALYSIS
-        : m_first(&a < &b ? a : b)
-        , m_second(&a < &b ? b : a)
+    BothLocked(Bucket& a, Bucket& b) NO_THREAD_SAFETY_ANALYSIS : m_first(&a < &b ? a : b), m_second(&a < &b ? b : a)
     {
         m_first.lock.lock();
         if (&m_first != &m_second)
@@ -176,8 +174,8 @@ Result<usize> futex_wake(u64 address, usize count, u32 bitset)
     return wake_in(bucket, address, count, bitset);
 }
 
-Result<usize> futex_requeue(u64 address, u64 target, usize wake_count, usize move_count, const u32* expected)
-    NO_THREAD_SAFETY_ANALYSIS
+Result<usize> futex_requeue(
+    u64 address, u64 target, usize wake_count, usize move_count, const u32* expected) NO_THREAD_SAFETY_ANALYSIS
 {
     TRY(check(address));
     TRY(check(target));
@@ -282,8 +280,8 @@ Result<bool> compares(u32 old, u32 operation)
 
 } // namespace
 
-Result<usize> futex_wake_operation(u64 address, u64 second, usize count, usize second_count, u32 operation)
-    NO_THREAD_SAFETY_ANALYSIS
+Result<usize> futex_wake_operation(
+    u64 address, u64 second, usize count, usize second_count, u32 operation) NO_THREAD_SAFETY_ANALYSIS
 {
     TRY(check(address));
     TRY(check(second));
@@ -332,8 +330,8 @@ void release_robust_mutex(u64 address, i32 tid, bool is_pending)
 
 void release_robust_list(u64 head, i32 tid)
 {
-    // struct robust_list_head: first entry, offset of the word from an entry, the entry being changed. Bit 0 of an entry
-    // says that it is a PI mutex.
+    // struct robust_list_head: first entry, offset of the word from an entry, the entry being changed. Bit 0 of an
+    // entry says that it is a PI mutex.
     constexpr unsigned limit = 2048;
     auto first = UserPointer<u64>(head).read();
     auto offset = UserPointer<i64>(head + 8).read();

@@ -7,16 +7,16 @@
 
 namespace eremite {
 
-/// Sleeps while the word at `address` is `expected`, until a wake whose bits meet `bitset`. EAGAIN: it isn't; ETIMEDOUT;
-/// EINTR; EFAULT; EINVAL for an address that isn't a multiple of 4 or an empty bitset.
+/// Sleeps while the word at `address` is `expected`, until a wake whose bits meet `bitset`. EAGAIN: it isn't;
+/// ETIMEDOUT; EINTR; EFAULT; EINVAL for an address that isn't a multiple of 4 or an empty bitset.
 Result<> futex_wait(u64 address, u32 expected, u32 bitset, Nanoseconds deadline);
 /// Wakes up to `count` whose bits meet `bitset`, longest asleep first; how many they were. EFAULT, EINVAL.
 Result<usize> futex_wake(u64 address, usize count, u32 bitset = ~u32 { 0 });
 /// Wakes up to `wake_count`, moves up to `move_count` to the queue of `target`. If `expected` is given, only while the
 /// word is that: else EAGAIN. How many were woken and moved.
 Result<usize> futex_requeue(u64 address, u64 target, usize wake_count, usize move_count, const u32* expected);
-/// FUTEX_WAKE_OP: changes the word at `second` as `operation` says, wakes at `address`, and at `second` if its old value
-/// compares as `operation` says.
+/// FUTEX_WAKE_OP: changes the word at `second` as `operation` says, wakes at `address`, and at `second` if its old
+/// value compares as `operation` says.
 Result<usize> futex_wake_operation(u64 address, u64 second, usize count, usize second_count, u32 operation);
 
 /// The robust list of a thread that ends (robust(7)): its mutexes get FUTEX_OWNER_DIED, and a waiter each.

@@ -6,8 +6,7 @@ namespace eremite {
 namespace {
 
 /// Calls `change` with the thread taken out of its run queue, if it is in one, and put back afterwards.
-template<typename Change>
-void change_in_queue(RunQueue& queue, Change change)
+template<typename Change> void change_in_queue(RunQueue& queue, Change change)
 {
     bool enabled = arch::disable_interrupts();
     queue.lock.lock();
@@ -46,8 +45,8 @@ Result<> Scheduler::set_affinity(Thread& thread, CpuMask mask)
     u32 cpu = thread.m_cpu.load(std::memory_order_relaxed);
     if ((mask >> cpu & 1) != 0)
         return {};
-    // It has to leave that processor, which then may have nothing to run and no thread to wait in: it gets one, that ends
-    // at once.
+    // It has to leave that processor, which then may have nothing to run and no thread to wait in: it gets one, that
+    // ends at once.
     auto placeholder = TRY(create("move", [](void*) { }, nullptr));
     placeholder->m_affinity.store(CpuMask { 1 } << cpu, std::memory_order_relaxed);
     placeholder->m_cpu.store(cpu, std::memory_order_relaxed);

@@ -66,8 +66,8 @@ public:
     static RunQueue& queue_of(u32 cpu);
     static RunQueue& this_queue() { return *static_cast<RunQueue*>(arch::this_cpu().scheduler); }
 
-    /// Gives the processor to the next thread and returns when the caller has it again. Preemption is on; interrupts are
-    /// left as they are.
+    /// Gives the processor to the next thread and returns when the caller has it again. Preemption is on; interrupts
+    /// are left as they are.
     static void leave(Leave leave);
     /// The first thing that a new thread does.
     static void begin(void* thread);

@@ -50,7 +50,8 @@ void Scheduler::bring_online(arch::PerCpu& cpu, Thread& thread)
 
 Nanoseconds Scheduler::slice_of(const Thread& thread)
 {
-    // From nice 0, a level makes the share a quarter greater or smaller, roughly as on Linux; nice 19 still gets something.
+    // From nice 0, a level makes the share a quarter greater or smaller, roughly as on Linux; nice 19 still gets
+    // something.
     i64 slice = k_time_slice.value();
     for (int nice = thread.nice(); nice > 0 && slice > 200'000; --nice)
         slice = slice * 4 / 5;
@@ -65,7 +66,8 @@ void Scheduler::account(Thread& thread, Nanoseconds now)
     thread.m_started = now;
     thread.m_slice_left = thread.m_slice_left - used;
     // Written by its own processor alone.
-    thread.m_cpu_time.store(thread.m_cpu_time.load(std::memory_order_relaxed) + used.value(), std::memory_order_relaxed);
+    thread.m_cpu_time.store(
+        thread.m_cpu_time.load(std::memory_order_relaxed) + used.value(), std::memory_order_relaxed);
 }
 
 Nanoseconds Scheduler::cpu_time(const Thread& thread)
@@ -312,7 +314,8 @@ void reschedule_if_pending()
 {
     // With interrupts off the caller has more to do before it may be switched; the interrupt's exit looks again.
     if (arch::interrupts_enabled() && arch::current_thread())
-        Scheduler::leave(arch::current_thread()->is_in_exception() ? Scheduler::Leave::Preempt : Scheduler::Leave::Preempt);
+        Scheduler::leave(
+            arch::current_thread()->is_in_exception() ? Scheduler::Leave::Preempt : Scheduler::Leave::Preempt);
 }
 
 void yield()

@@ -10,9 +10,9 @@
 
 namespace eremite {
 
-/// Makes the caller the first thread (number 1, the application's main thread to be), on the stack `boot_stack`, which it
-/// keeps as its kernel stack. Once, on the boot processor, after initialize_memory(); interrupts off; returns with the
-/// preemption count at 0 and interrupts as they were.
+/// Makes the caller the first thread (number 1, the application's main thread to be), on the stack `boot_stack`, which
+/// it keeps as its kernel stack. Once, on the boot processor, after initialize_memory(); interrupts off; returns with
+/// the preemption count at 0 and interrupts as they were.
 void initialize_scheduler(VirtualRange boot_stack);
 
 /// Leaves the kernel for the application: the calling thread continues at `entry` on `stack_pointer`. Its thread number

@@ -241,7 +241,8 @@ abi::SignalInfo take_signal(SignalSet set)
 
 SignalSet pending_signals()
 {
-    return current().signals().pending.load(std::memory_order_relaxed) | g_process_signals.load(std::memory_order_relaxed);
+    return current().signals().pending.load(std::memory_order_relaxed)
+        | g_process_signals.load(std::memory_order_relaxed);
 }
 
 WaitQueue& signal_arrivals()

@@ -95,8 +95,8 @@ bool next_signal_restarts()
 {
     Thread& self = current();
     Locked lock(g_signal_table.lock);
-    SignalSet set = (self.signals().pending.load(std::memory_order_relaxed)
-                        | g_process_signals.load(std::memory_order_relaxed))
+    SignalSet set
+        = (self.signals().pending.load(std::memory_order_relaxed) | g_process_signals.load(std::memory_order_relaxed))
         & ~self.signals().mask;
     for (; set != 0; set &= set - 1) {
         int number = std::countr_zero(set) + 1;

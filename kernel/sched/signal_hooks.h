@@ -1,5 +1,5 @@
-// How the rest of the kernel reaches the signal machinery, if it is in the image: it is where something sends signals or
-// sets handlers. Without it, what a signal does is its default action.
+// How the rest of the kernel reaches the signal machinery, if it is in the image: it is where something sends signals
+// or sets handlers. Without it, what a signal does is its default action.
 #pragma once
 
 #include "abi/signal.h"
@@ -9,10 +9,11 @@
 namespace eremite {
 
 struct SignalHooks {
-    /// Delivers what is pending: changes `frame` for the handler, perhaps for several. `had_interrupted`: a system call is
-    /// about to return EINTR for it.
+    /// Delivers what is pending: changes `frame` for the handler, perhaps for several. `had_interrupted`: a system call
+    /// is about to return EINTR for it.
     void (*deliver)(arch::TrapFrame& frame, bool had_interrupted);
-    /// Whether the signal that deliver() would deliver first lets a system call be made again (SA_RESTART, or no handler).
+    /// Whether the signal that deliver() would deliver first lets a system call be made again (SA_RESTART, or no
+    /// handler).
     bool (*restarts_next)();
     /// A fault of the running thread. False: no handler, or none that can be called.
     bool (*deliver_fault)(arch::TrapFrame& frame, const arch::Fault& fault, const abi::SignalInfo& information);
@@ -24,11 +25,12 @@ struct SignalHooks {
 
 extern std::atomic<const SignalHooks*> g_signal_hooks;
 
-/// Whether `address` is no code of the kernel's, which is linked to the application. Jumps to nowhere are the application's, too.
+/// Whether `address` is no code of the kernel's, which is linked to the application. Jumps to nowhere are the
+/// application's, too.
 bool is_application_code(u64 address);
 
-/// Sends `number` on behalf of the kernel (SIGPIPE, SIGALRM, SIGINT, ...) to `thread`, or to the process if that is null.
-/// Without the machinery a signal that isn't blocked or ignored by default ends the process. Any context.
+/// Sends `number` on behalf of the kernel (SIGPIPE, SIGALRM, SIGINT, ...) to `thread`, or to the process if that is
+/// null. Without the machinery a signal that isn't blocked or ignored by default ends the process. Any context.
 void send_kernel_signal(int number, Thread* thread = nullptr);
 void send_kernel_signal(const abi::SignalInfo& information, Thread* thread);
 

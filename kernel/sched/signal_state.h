@@ -9,7 +9,10 @@ namespace eremite {
 
 /// Signals 1 to 64, bit n - 1 each.
 using SignalSet = u64;
-constexpr SignalSet signal_bit(int number) { return SignalSet { 1 } << (number - 1); }
+constexpr SignalSet signal_bit(int number)
+{
+    return SignalSet { 1 } << (number - 1);
+}
 
 /// Sent to the process and not yet delivered to any thread.
 extern std::atomic<SignalSet> g_process_signals;

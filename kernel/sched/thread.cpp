@@ -3,7 +3,6 @@
 #include "mm/kernel_stack.h"
 #include "sched/run_queue.h"
 #include "sched/scheduler.h"
-#include "syscall/dispatch.h"
 #include <algorithm>
 
 namespace eremite {

@@ -30,7 +30,8 @@ public:
 
     /// A thread of the kernel's own, made runnable; ends when `entry` returns. ENOMEM.
     static Result<RefPtr<Thread>> create_kernel(std::string_view name, Entry entry, void* argument);
-    /// A thread that isn't runnable yet, starting at `entry(argument)` on its kernel stack: start() does the rest. ENOMEM.
+    /// A thread that isn't runnable yet, starting at `entry(argument)` on its kernel stack: start() does the rest.
+    /// ENOMEM.
     static Result<RefPtr<Thread>> create(std::string_view name, Entry entry, void* argument);
     /// Makes it runnable for the first time.
     void start();
@@ -88,8 +89,7 @@ private:
     friend class Scheduler;
     friend class ThreadTable;
     friend struct RunQueue;
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     Thread() = default;
 
     /// Where it stands between running and sleeping; see wait_queue.cpp.
@@ -139,14 +139,16 @@ private:
     ChainHook<Thread> m_queue_hook; // run queue
     ChainHook<Thread> m_table_hook; // ThreadTable
 
-
 public:
     using RunList = Chain<Thread, &Thread::m_queue_hook>;
     using TableList = Chain<Thread, &Thread::m_table_hook>;
 };
 
 /// The running thread; exists from initialize_scheduler() on.
-inline Thread& current() { return *arch::current_thread(); }
+inline Thread& current()
+{
+    return *arch::current_thread();
+}
 
 /// All threads by number, those of the kernel included.
 class ThreadTable {
@@ -154,8 +156,7 @@ public:
     /// Null if there is none (any more).
     static RefPtr<Thread> find(i32 tid);
     /// Calls `visit` for each thread of the application under the table's lock, until it returns false.
-    template<typename Visit>
-    static void for_each_application_thread(Visit visit);
+    template<typename Visit> static void for_each_application_thread(Visit visit);
     static u32 application_thread_count() { return s_application_count.load(std::memory_order_relaxed); }
 
     /// Gives it a number and lists it.
@@ -171,8 +172,7 @@ private:
     static std::atomic<u32> s_application_count;
 };
 
-template<typename Visit>
-void ThreadTable::for_each_application_thread(Visit visit)
+template<typename Visit> void ThreadTable::for_each_application_thread(Visit visit)
 {
     Locked lock(s_lock);
     for (const auto& bucket : s_buckets) {

@@ -121,7 +121,8 @@ void Timer::arm(Nanoseconds deadline)
 
 void Timer::cancel()
 {
-    // The callback may be running on another processor, and may arm the timer again: only when neither is so is it over.
+    // The callback may be running on another processor, and may arm the timer again: only when neither is so is it
+    // over.
     while (true) {
         u32 cpu = m_cpu.load(std::memory_order_acquire);
         if (cpu == k_never_armed || Scheduler::queue_of(cpu).timers.try_remove(*this))

@@ -59,14 +59,14 @@ public:
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
 
-    /// Puts `waiter` on the queue; the thread then checks its condition and calls sched's block(). Exclusive waiters are
-    /// woken one at a time, in order of arrival.
+    /// Puts `waiter` on the queue; the thread then checks its condition and calls sched's block(). Exclusive waiters
+    /// are woken one at a time, in order of arrival.
     void add(Waiter& waiter, bool exclusive = false);
     /// Takes it off, if it is still on.
     void remove(Waiter& waiter);
 
-    /// Sleeps until `condition()` is true (checked under `lock`, which is held on entry and exit). Deadline is monotonic.
-    /// ETIMEDOUT; EINTR for a signal, if interruptible.
+    /// Sleeps until `condition()` is true (checked under `lock`, which is held on entry and exit). Deadline is
+    /// monotonic. ETIMEDOUT; EINTR for a signal, if interruptible.
     template<typename Lock, typename Condition>
     Result<> wait_until(Lock& lock, Condition condition, Nanoseconds deadline = Nanoseconds::max(),
         Interruptible interruptible = Interruptible::Yes, bool exclusive = false);
@@ -115,7 +115,8 @@ private:
 /// The primitive below wait_until(): marks the current thread as about to sleep (after it is on its queues), so that a
 /// wake-up from now on is not lost ...
 void prepare_to_block(Interruptible interruptible);
-/// ... and sleeps until woken, `deadline` (ETIMEDOUT), or a signal (EINTR). Success does not mean that the condition holds.
+/// ... and sleeps until woken, `deadline` (ETIMEDOUT), or a signal (EINTR). Success does not mean that the condition
+/// holds.
 Result<> block(Nanoseconds deadline = Nanoseconds::max());
 /// Undoes prepare_to_block() if the condition turned out to hold.
 void cancel_block();
@@ -126,9 +127,8 @@ void wake_thread(Thread& thread);
 Result<> sleep_until(Nanoseconds deadline, Interruptible interruptible = Interruptible::Yes);
 
 template<typename Lock, typename Condition>
-Result<> WaitQueue::wait_until(
-    Lock& lock, Condition condition, Nanoseconds deadline, Interruptible interruptible, bool exclusive)
-    NO_THREAD_SAFETY_ANALYSIS
+Result<> WaitQueue::wait_until(Lock& lock, Condition condition, Nanoseconds deadline, Interruptible interruptible,
+    bool exclusive) NO_THREAD_SAFETY_ANALYSIS
 {
     while (!condition()) {
         Waiter waiter(arch::current_thread());

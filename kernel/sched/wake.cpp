@@ -1,7 +1,7 @@
 // Sleeping and waking without a lost wake-up. A thread that wants to sleep says so first (Preparing), then checks its
-// condition, then gives the processor away (Switching), and is asleep (Blocked) when its context is saved. Whoever wakes
-// changes the state by compare-and-exchange; only from Blocked does it also have to put the thread into a run queue. So
-// nobody ever waits for a switch to finish.
+// condition, then gives the processor away (Switching), and is asleep (Blocked) when its context is saved. Whoever
+// wakes changes the state by compare-and-exchange; only from Blocked does it also have to put the thread into a run
+// queue. So nobody ever waits for a switch to finish.
 #include "sched/run_queue.h"
 #include "sched/signal_state.h"
 #include "sched/wait_queue.h"
@@ -106,8 +106,8 @@ u32 Scheduler::choose_cpu(const Thread& thread)
     if (allowed == 0)
         allowed = s_online.load(std::memory_order_relaxed);
     u32 last = thread.m_cpu.load(std::memory_order_relaxed);
-    // Whoever wakes is often about to wait: then its processor is the nearest, and has the data in its cache. If it goes
-    // on instead, an idle one comes and takes the thread (timer_interrupt()).
+    // Whoever wakes is often about to wait: then its processor is the nearest, and has the data in its cache. If it
+    // goes on instead, an idle one comes and takes the thread (timer_interrupt()).
     const arch::PerCpu& here = arch::this_cpu();
     if (here.interrupt_depth == 0 && (allowed >> here.id & 1) != 0
         && this_queue().count.load(std::memory_order_relaxed) == 0)

@@ -8,8 +8,7 @@
 
 namespace eremite {
 
-template<typename T>
-class SeqLocked {
+template<typename T> class SeqLocked {
     static_assert(std::is_trivially_copyable_v<T>);
 
 public:

@@ -94,8 +94,7 @@ private:
 };
 
 /// Guard of any lock of the kernel (SpinLock, InterruptSpinLock, Mutex).
-template<typename Lock>
-class SCOPED_CAPABILITY Locked {
+template<typename Lock> class SCOPED_CAPABILITY Locked {
 public:
     explicit Locked(Lock& lock) ACQUIRE(lock)
         : m_lock(lock)

@@ -11,16 +11,13 @@
 namespace eremite {
 
 /// How an argument of type T is made from the register.
-template<typename T>
-struct FromRegister {
+template<typename T> struct FromRegister {
     static T convert(long value) { return static_cast<T>(value); }
 };
-template<typename T>
-struct FromRegister<UserPointer<T>> {
+template<typename T> struct FromRegister<UserPointer<T>> {
     static UserPointer<T> convert(long value) { return UserPointer<T>(static_cast<u64>(value)); }
 };
-template<>
-struct FromRegister<UserString> {
+template<> struct FromRegister<UserString> {
     static UserString convert(long value) { return UserString(static_cast<u64>(value)); }
 };
 
@@ -32,28 +29,25 @@ inline long to_register(Result<>&& result)
 {
     return result.is_error() ? -static_cast<long>(result.error()) : 0;
 }
-inline long to_register(long result) { return result; }
+inline long to_register(long result)
+{
+    return result;
+}
 
-/// Whether a call that a signal interrupted is made again when the handler says SA_RESTART (signal(7)); if not, EINTR it
-/// is. Said next to the declaration: RESTARTS(sys_read);
-template<auto Function>
-inline constexpr bool k_restarts = false;
-#define RESTARTS(function)                                                                                             \
-    template<>                                                                                                         \
-    inline constexpr bool k_restarts<function> = true
+/// Whether a call that a signal interrupted is made again when the handler says SA_RESTART (signal(7)); if not, EINTR
+/// it is. Said next to the declaration: RESTARTS(sys_read);
+template<auto Function> inline constexpr bool k_restarts = false;
+#define RESTARTS(function) template<> inline constexpr bool k_restarts<function> = true
 
 /// Keeps the arguments for the exit of the call. Defined by sched/thread.cpp.
 void remember_interrupted_call(std::span<const u64> arguments);
 
-template<auto Function>
-struct Dispatch;
+template<auto Function> struct Dispatch;
 
-template<typename R, typename... Parameters, R (*Function)(Parameters...)>
-struct Dispatch<Function> {
+template<typename R, typename... Parameters, R (*Function)(Parameters...)> struct Dispatch<Function> {
     static constexpr unsigned k_arity = sizeof...(Parameters);
 
-    template<typename... Registers>
-    static long call(Registers... registers)
+    template<typename... Registers> static long call(Registers... registers)
     {
         static_assert(sizeof...(Registers) == sizeof...(Parameters), "the table's arity is not that of the function");
         long result = to_register(Function(FromRegister<Parameters>::convert(registers)...));

@@ -203,7 +203,8 @@ Result<long> sys_statx(int fd, UserString path, u32 flags, u32 mask, UserPointer
             result.mask |= 0x800;
         }
     } else {
-        RefPtr<Dentry> dentry = TRY(resolve_user(fd, path, (flags & abi::k_at_symlink_nofollow) == 0, (flags & abi::k_at_empty_path) != 0));
+        RefPtr<Dentry> dentry = TRY(
+            resolve_user(fd, path, (flags & abi::k_at_symlink_nofollow) == 0, (flags & abi::k_at_empty_path) != 0));
         Attributes attributes;
         TRY(dentry->inode().attributes(attributes));
         fill_stat(attributes, dentry->inode().file_system().device(), stat);
@@ -249,8 +250,7 @@ Result<long> sys_faccessat2(int fd, UserString path, u32 mode, u32 flags)
 {
     constexpr u32 executable = 1;
     constexpr u32 writable = 2;
-    if ((mode & ~7u) != 0
-        || (flags & ~(abi::k_at_eaccess | abi::k_at_symlink_nofollow | abi::k_at_empty_path)) != 0)
+    if ((mode & ~7u) != 0 || (flags & ~(abi::k_at_eaccess | abi::k_at_symlink_nofollow | abi::k_at_empty_path)) != 0)
         return Errno::EINVAL;
     RefPtr<Dentry> dentry
         = TRY(resolve_user(fd, path, (flags & abi::k_at_symlink_nofollow) == 0, (flags & abi::k_at_empty_path) != 0));
@@ -420,8 +420,7 @@ Result<String> xattr_name(UserString name)
     return Errno::EOPNOTSUPP;
 }
 
-template<typename Fill>
-Result<long> fill_buffer(UserPointer<u8> target, usize size, Fill fill)
+template<typename Fill> Result<long> fill_buffer(UserPointer<u8> target, usize size, Fill fill)
 {
     Vector<u8> buffer;
     TRY(buffer.try_resize(std::min(size, k_max_xattr_size)));

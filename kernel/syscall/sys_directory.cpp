@@ -62,7 +62,8 @@ Result<long> sys_mount(UserString source, UserString target, UserString type, u6
 {
     constexpr u64 read_only = 1;
     constexpr u64 remount = 32;
-    constexpr u64 harmless = 0x2 | 0x4 | 0x8 | 0x10 | 0x40 | 0x400 | 0x800 | 0x8000 | 0x20'0000 | 0x100'0000 | 0x200'0000;
+    constexpr u64 harmless
+        = 0x2 | 0x4 | 0x8 | 0x10 | 0x40 | 0x400 | 0x800 | 0x8000 | 0x20'0000 | 0x100'0000 | 0x200'0000;
     // The magic number that old programs put into the upper half.
     if ((flags & 0xffff'0000) == 0xc0ed'0000)
         flags &= 0xffff;

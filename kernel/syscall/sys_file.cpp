@@ -64,8 +64,7 @@ Result<> check_open(const BorrowedFile& file)
 }
 
 /// Moves vectors at an offset, one after another.
-template<typename Move>
-Result<long> move_at(std::span<const abi::IoVector> vectors, u64 offset, Move move)
+template<typename Move> Result<long> move_at(std::span<const abi::IoVector> vectors, u64 offset, Move move)
 {
     usize total = 0;
     for (const abi::IoVector& vector : vectors) {

@@ -188,7 +188,8 @@ Result<long> sys_setgroups(int count, UserPointer<u32> groups)
     if (count < 0 || static_cast<usize>(count) > k_max_groups)
         return Errno::EINVAL;
     std::array<u32, k_max_groups> copied {};
-    TRY(UserSpan<u32>(groups, static_cast<usize>(count)).copy_to_kernel(std::span(copied).first(static_cast<usize>(count))));
+    TRY(UserSpan<u32>(groups, static_cast<usize>(count))
+            .copy_to_kernel(std::span(copied).first(static_cast<usize>(count))));
     Locked lock(s_lock);
     if (!s_ids.is_root())
         return Errno::EPERM;

@@ -46,8 +46,8 @@ Result<long> sys_openat2(int fd, UserString path, UserPointer<abi::OpenHow> how,
             return Errno::E2BIG;
     }
     const bool creates = (request.flags & (abi::k_o_creat | 020000000u)) != 0;
-    if ((request.flags & ~known_flags) != 0 || (request.resolve & ~u64 { 63 }) != 0 || (request.mode & ~u64 { 07777 }) != 0
-        || (!creates && request.mode != 0))
+    if ((request.flags & ~known_flags) != 0 || (request.resolve & ~u64 { 63 }) != 0
+        || (request.mode & ~u64 { 07777 }) != 0 || (!creates && request.mode != 0))
         return Errno::EINVAL;
     constexpr u64 scoped = abi::k_resolve_beneath | abi::k_resolve_in_root;
     if ((request.resolve & scoped) == scoped)
@@ -153,8 +153,8 @@ Result<long> sys_linkat(int from_fd, UserString from, int to_fd, UserString to, 
 {
     if ((flags & ~(abi::k_at_symlink_follow | abi::k_at_empty_path)) != 0)
         return Errno::EINVAL;
-    RefPtr<Dentry> existing = TRY(resolve_user(
-        from_fd, from, (flags & abi::k_at_symlink_follow) != 0, (flags & abi::k_at_empty_path) != 0));
+    RefPtr<Dentry> existing = TRY(
+        resolve_user(from_fd, from, (flags & abi::k_at_symlink_follow) != 0, (flags & abi::k_at_empty_path) != 0));
     PathArgument name;
     TRY(name.copy(to));
     TRY(make_link(*existing, to_fd, name.view()));

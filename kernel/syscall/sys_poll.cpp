@@ -49,8 +49,8 @@ Result<usize> wait_for_files(std::span<Watched> files, Nanoseconds deadline)
             if (!watched.file)
                 continue;
             // Once something is ready nobody will wait: no queue is needed any more.
-            watched.returned = watched.file->poll(ready == 0 ? table : nullptr)
-                & (watched.events | abi::k_pollerr | abi::k_pollhup);
+            watched.returned
+                = watched.file->poll(ready == 0 ? table : nullptr) & (watched.events | abi::k_pollerr | abi::k_pollhup);
             ready += watched.returned != 0;
         }
         return ready != 0;
@@ -148,8 +148,7 @@ Result<long> select_files(int count, std::array<UserPointer<u64>, 3> sets, Nanos
 }
 
 /// Runs `wait` with the signal mask at `mask` in force, if it isn't null.
-template<typename Wait>
-Result<long> with_mask(UserPointer<u64> mask, usize mask_size, Wait wait)
+template<typename Wait> Result<long> with_mask(UserPointer<u64> mask, usize mask_size, Wait wait)
 {
     TemporarySignalMask temporary;
     TRY(temporary.begin(mask, mask_size));
@@ -179,8 +178,8 @@ Result<long> sys_poll(UserPointer<abi::PollFd> fds, u32 count, int timeout)
     return poll_files(fds, count, deadline_after(timeout));
 }
 
-Result<long> sys_ppoll(UserPointer<abi::PollFd> fds, u32 count, UserPointer<abi::TimeSpec> timeout,
-    UserPointer<u64> mask, usize mask_size)
+Result<long> sys_ppoll(
+    UserPointer<abi::PollFd> fds, u32 count, UserPointer<abi::TimeSpec> timeout, UserPointer<u64> mask, usize mask_size)
 {
     const Nanoseconds deadline = TRY(deadline_after(timeout));
     return with_mask(mask, mask_size, [&] { return poll_files(fds, count, deadline); });

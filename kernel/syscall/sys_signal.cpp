@@ -116,8 +116,8 @@ Result<long> sys_pause()
     return suspend(current().signals().mask);
 }
 
-Result<long> sys_rt_sigtimedwait(UserPointer<u64> set, UserPointer<abi::SignalInfo> information,
-    UserPointer<abi::TimeSpec> timeout, usize set_size)
+Result<long> sys_rt_sigtimedwait(
+    UserPointer<u64> set, UserPointer<abi::SignalInfo> information, UserPointer<abi::TimeSpec> timeout, usize set_size)
 {
     TRY(check_set_size(set_size));
     SignalSet wanted = TRY(set.read()) & ~(signal_bit(abi::k_sigkill) | signal_bit(abi::k_sigstop));

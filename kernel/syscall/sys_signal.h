@@ -13,8 +13,8 @@ Result<long> sys_rt_sigprocmask(int how, UserPointer<u64> set, UserPointer<u64> 
 Result<long> sys_rt_sigpending(UserPointer<u64> set, usize set_size);
 Result<long> sys_rt_sigsuspend(UserPointer<u64> mask, usize set_size);
 Result<long> sys_pause();
-Result<long> sys_rt_sigtimedwait(UserPointer<u64> set, UserPointer<abi::SignalInfo> information,
-    UserPointer<abi::TimeSpec> timeout, usize set_size);
+Result<long> sys_rt_sigtimedwait(
+    UserPointer<u64> set, UserPointer<abi::SignalInfo> information, UserPointer<abi::TimeSpec> timeout, usize set_size);
 Result<long> sys_sigaltstack(UserPointer<abi::SignalStack> stack, UserPointer<abi::SignalStack> old);
 /// Handlers return through __eremite_restore_rt; whoever calls this has no frame to return to.
 Result<long> sys_rt_sigreturn();

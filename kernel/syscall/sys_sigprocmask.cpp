@@ -1,4 +1,5 @@
-// Apart from the other calls on signals: C and C++ libraries block signals for a moment in programs that have no others.
+// Apart from the other calls on signals: C and C++ libraries block signals for a moment in programs that have no
+// others.
 #include "sched/signal_mask.h"
 #include "sched/thread.h"
 #include "syscall/sys_signal.h"

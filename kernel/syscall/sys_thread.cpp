@@ -63,7 +63,8 @@ Result<long> sys_clone3(UserPointer<u8>, usize)
 
 Result<long> sys_clone_thread(UserPointer<CloneArguments> pointer)
 {
-    constexpr u64 needed = abi::k_clone_vm | abi::k_clone_thread | abi::k_clone_sighand | abi::k_clone_files | abi::k_clone_fs;
+    constexpr u64 needed
+        = abi::k_clone_vm | abi::k_clone_thread | abi::k_clone_sighand | abi::k_clone_files | abi::k_clone_fs;
     CloneArguments arguments = TRY(pointer.read());
     if ((arguments.flags & needed) != needed)
         return sys_fork();
@@ -304,8 +305,7 @@ Result<long> sys_membarrier(int command, u32 flags)
             return 0;
         arch::disable_preemption();
         CpuMask others = online_cpus() & ~(CpuMask { 1 } << arch::this_cpu().id);
-        arch::call_on_processors(
-            others, [](void*) { std::atomic_thread_fence(std::memory_order_seq_cst); }, nullptr);
+        arch::call_on_processors(others, [](void*) { std::atomic_thread_fence(std::memory_order_seq_cst); }, nullptr);
         arch::enable_preemption();
         return 0;
     }

@@ -7,7 +7,8 @@
 namespace eremite {
 
 /// A function can't return twice: threads are made by __eremite_clone (thread_calls.h). What is left is fork.
-Result<long> sys_clone(u64 flags, u64 stack, UserPointer<i32> parent_tid, UserPointer<i32> child_tid, u64 thread_pointer);
+Result<long> sys_clone(
+    u64 flags, u64 stack, UserPointer<i32> parent_tid, UserPointer<i32> child_tid, u64 thread_pointer);
 Result<long> sys_clone3(UserPointer<u8> arguments, usize length);
 long sys_set_tid_address(u64 address);
 long sys_gettid();

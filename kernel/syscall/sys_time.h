@@ -25,8 +25,7 @@ Result<long> sys_timer_gettime(int timer, UserPointer<abi::IntervalTimerSpec> va
 Result<long> sys_timer_getoverrun(int timer);
 Result<long> sys_timer_delete(int timer);
 Result<long> sys_getitimer(int which, UserPointer<abi::IntervalTimerVal> value);
-Result<long> sys_setitimer(
-    int which, UserPointer<abi::IntervalTimerVal> value, UserPointer<abi::IntervalTimerVal> old);
+Result<long> sys_setitimer(int which, UserPointer<abi::IntervalTimerVal> value, UserPointer<abi::IntervalTimerVal> old);
 Result<long> sys_alarm(u32 seconds);
 
 Result<long> sys_timerfd_create(int clock, int flags);

@@ -227,8 +227,7 @@ Result<long> sys_getitimer(int which, UserPointer<abi::IntervalTimerVal> value)
     return 0;
 }
 
-Result<long> sys_setitimer(
-    int which, UserPointer<abi::IntervalTimerVal> value, UserPointer<abi::IntervalTimerVal> old)
+Result<long> sys_setitimer(int which, UserPointer<abi::IntervalTimerVal> value, UserPointer<abi::IntervalTimerVal> old)
 {
     IntervalTimer* timer = TRY(process_timer(which));
     abi::IntervalTimerVal wanted = TRY(value.read());

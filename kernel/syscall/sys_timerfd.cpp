@@ -39,8 +39,9 @@ Result<long> sys_timerfd_settime(
     abi::IntervalTimerSpec spec = TRY(value.read());
     IntervalTimer::Setting setting { TRY(to_nanoseconds(spec.value)), TRY(to_nanoseconds(spec.interval)) };
     auto file = TRY(fd_table().get(fd));
-    IntervalTimer::Setting previous = TRY(timer_file(*file))->set(
-        setting, (flags & abi::k_tfd_timer_abstime) != 0, (flags & abi::k_tfd_timer_cancel_on_set) != 0);
+    IntervalTimer::Setting previous
+        = TRY(timer_file(*file))
+              ->set(setting, (flags & abi::k_tfd_timer_abstime) != 0, (flags & abi::k_tfd_timer_cancel_on_set) != 0);
     if (!old.is_null())
         TRY(old.write(to_spec(previous)));
     return 0;

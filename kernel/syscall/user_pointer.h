@@ -1,6 +1,6 @@
 // How system calls see application memory: UserPointer<T>, UserSpan<T>, UserString, and nothing else. Each copy checks
-// that the range is the application's, survives a fault and gives EFAULT (Linux does the same), and fetches a value once:
-// keep the copy, don't read again. They sleep (demand paging): never under a spinlock.
+// that the range is the application's, survives a fault and gives EFAULT (Linux does the same), and fetches a value
+// once: keep the copy, don't read again. They sleep (demand paging): never under a spinlock.
 #pragma once
 
 #include "arch/user_copy.h"
@@ -11,16 +11,15 @@
 
 namespace eremite {
 
-/// Whether [address, address + length) can be application memory at all: inside the application's half, and clear of the
-/// kernel's own part of the image. Says nothing about what is mapped. Defined by mm/address_space.cpp.
+/// Whether [address, address + length) can be application memory at all: inside the application's half, and clear of
+/// the kernel's own part of the image. Says nothing about what is mapped. Defined by mm/address_space.cpp.
 bool is_application_range(u64 address, u64 length);
 
 Result<> copy_from_user(void* destination, u64 source, usize length);
 Result<> copy_to_user(u64 destination, const void* source, usize length);
 
 /// Pointer to one T, or to the first of several, in application memory.
-template<typename T>
-class UserPointer {
+template<typename T> class UserPointer {
 public:
     constexpr UserPointer() = default;
     constexpr explicit UserPointer(u64 address)
@@ -32,11 +31,7 @@ public:
     constexpr bool is_null() const { return m_address == 0; }
     constexpr explicit operator bool() const { return m_address != 0; }
     constexpr UserPointer at(usize index) const { return UserPointer(m_address + index * sizeof(T)); }
-    template<typename U>
-    constexpr UserPointer<U> as() const
-    {
-        return UserPointer<U>(m_address);
-    }
+    template<typename U> constexpr UserPointer<U> as() const { return UserPointer<U>(m_address); }
 
     /// A copy of *this. EFAULT.
     Result<T> read() const
@@ -58,8 +53,7 @@ private:
 };
 
 /// `size` elements of application memory, bounds kept.
-template<typename T>
-class UserSpan {
+template<typename T> class UserSpan {
 public:
     constexpr UserSpan() = default;
     constexpr UserSpan(u64 address, usize size)

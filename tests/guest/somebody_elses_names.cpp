@@ -1,26 +1,52 @@
-// The program may define whatever names it likes, also those that a kernel is likely to use, at global scope, in C and in
-// C++: none of them meets one of the kernel's.
-// oracle: native
+// The program may define whatever names it likes, also those that a kernel is likely to use, at global scope, in C and
+// in C++: none of them meets one of the kernel's. oracle: native
 #include "check.h"
 
 #include <string>
 #include <vector>
 
 extern "C" {
-int sys_read(int) { return 1001; }
-int sys_write(int) { return 1002; }
-void* kmalloc(unsigned long) { return nullptr; }
+int sys_read(int)
+{
+    return 1001;
+}
+int sys_write(int)
+{
+    return 1002;
+}
+void* kmalloc(unsigned long)
+{
+    return nullptr;
+}
 void kfree(void*) { }
-int panic(const char*) { return 1003; }
-int schedule(void) { return 1004; }
-int copy_from_user(void) { return 1005; }
+int panic(const char*)
+{
+    return 1003;
+}
+int schedule(void)
+{
+    return 1004;
+}
+int copy_from_user(void)
+{
+    return 1005;
+}
 int log_info = 1006;
 int current = 1007;
 int boot_info = 1008;
-int kernel_main(void) { return 1009; }
+int kernel_main(void)
+{
+    return 1009;
+}
 int interrupt_handler = 1010;
-int fdt_check_header(void) { return 1011; }
-int handle_fault(void) { return 1012; }
+int fdt_check_header(void)
+{
+    return 1011;
+}
+int handle_fault(void)
+{
+    return 1012;
+}
 int stack_guard = 1013;
 }
 
@@ -36,17 +62,22 @@ public:
 struct SpinLock {
     int lock() { return 2003; }
 };
-template<typename T>
-struct Result {
+template<typename T> struct Result {
     T value;
 };
 struct Errno { };
 namespace arch {
-int this_cpu() { return 2004; }
+int this_cpu()
+{
+    return 2004;
 }
+} // namespace arch
 namespace boost::intrusive {
-int list() { return 2005; }
+int list()
+{
+    return 2005;
 }
+} // namespace boost::intrusive
 
 int main()
 {

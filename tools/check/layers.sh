@@ -11,7 +11,7 @@ offend() {
 
 # Headers that are part of the language all layers speak, wherever they lie: what the boot hands over, how to give up, and
 # the types by which application memory is seen.
-contracts='boot/boot_info\.h|boot/image\.h|boot/panic\.h|syscall/user_pointer\.h'
+contracts='boot/options\.h|boot/boot_info\.h|boot/image\.h|boot/panic\.h|syscall/user_pointer\.h'
 
 # forbid FOLDER FOLDER...: nothing in the first includes anything of the others. boot/main.cpp composes: it may all.
 forbid() {

@@ -34,8 +34,8 @@ bool find_pci_host(PciHost& host)
         host.first_bus = static_cast<u8>(buses.cell(0));
         host.last_bus = static_cast<u8>(buses.cell(1));
     }
-    // PCI bus binding (IEEE 1275): three cells of PCI address, the first with the kind of space; two each of the parent's
-    // address and the size.
+    // PCI bus binding (IEEE 1275): three cells of PCI address, the first with the kind of space; two each of the
+    // parent's address and the size.
     auto ranges = node.property("ranges");
     for (usize at = 0; at + 7 <= ranges.cell_count(); at += 7) {
         u32 kind = ranges.cell(at) >> 24 & 3;

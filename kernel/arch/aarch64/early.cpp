@@ -107,7 +107,8 @@ void map_image(u64 root, u64 load_address, u64 base)
     u64 entry_guard = reinterpret_cast<u64>(__eremite_boot_entry_stack) - k_page_size;
     auto map = [&](const char* start, const char* end, PageAttributes attributes) {
         u64* entry = nullptr;
-        for (u64 physical = reinterpret_cast<u64>(start); physical < reinterpret_cast<u64>(end); physical += k_page_size) {
+        for (u64 physical = reinterpret_cast<u64>(start); physical < reinterpret_cast<u64>(end);
+            physical += k_page_size) {
             u64 address = base + (physical - load_address);
             // The walk from the root is for the first page, and where a new table begins.
             if (entry && Format::index(VirtualAddress(address), 0) != 0)
@@ -185,7 +186,8 @@ void add_usable(u64 start, u64 end, std::span<const PhysicalRange> reserved)
             resume = to;
         }
         if (stop > start && s_boot_info.range_count < BootInfo::k_max_ranges)
-            s_boot_info.ranges[s_boot_info.range_count++] = { { PhysicalAddress(start), stop - start }, MemoryKind::Usable };
+            s_boot_info.ranges[s_boot_info.range_count++]
+                = { { PhysicalAddress(start), stop - start }, MemoryKind::Usable };
         start = resume;
     }
 }
@@ -278,7 +280,8 @@ void read_platform(const DeviceTree& tree)
 
 template<typename T> std::span<const T> span_between(const char* start, const char* end)
 {
-    return { reinterpret_cast<const T*>(start), (reinterpret_cast<u64>(end) - reinterpret_cast<u64>(start)) / sizeof(T) };
+    return { reinterpret_cast<const T*>(start),
+        (reinterpret_cast<u64>(end) - reinterpret_cast<u64>(start)) / sizeof(T) };
 }
 
 u64 id_register_field(u64 value, unsigned shift)
@@ -294,7 +297,8 @@ u64 id_register_field(u64 value, unsigned shift)
         g_guarded_page = u64 { 1 } << 50;
     s_pointer_key[0] = early_random();
     s_pointer_key[1] = early_random();
-    __eremite_boot_cpu.stack_guard = early_random() & ~u64 { 0xff }; // its first byte is 0: no string goes over it unseen
+    __eremite_boot_cpu.stack_guard
+        = early_random() & ~u64 { 0xff }; // its first byte is 0: no string goes over it unseen
 }
 
 /// Device trees are at most 2 MiB (booting.rst).
@@ -327,7 +331,8 @@ const DeviceTree& device_tree()
     asm("mrs %0, id_aa64isar1_el1" : "=r"(features));
     u64 more;
     asm("mrs %0, s3_0_c0_c6_2" : "=r"(more)); // ID_AA64ISAR2_EL1
-    if (id_register_field(features, 4) != 0 || id_register_field(features, 8) != 0 || id_register_field(more, 12) != 0) {
+    if (id_register_field(features, 4) != 0 || id_register_field(features, 8) != 0
+        || id_register_field(more, 12) != 0) {
         asm volatile("msr s3_0_c2_c1_0, %0; msr s3_0_c2_c1_1, %1" : : "r"(s_pointer_key[0]), "r"(s_pointer_key[1]));
         control |= u64 { 1 } << 31;
     }
@@ -388,7 +393,8 @@ const DeviceTree& device_tree()
     u64 tree_page = align_down(device_tree_address, k_page_size);
     map_direct(upper, tree_page, align_up(device_tree_address + s_device_tree.size(), k_page_size), write);
     if (s_platform.uart != 0)
-        map_direct(upper, s_platform.uart, s_platform.uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
+        map_direct(
+            upper, s_platform.uart, s_platform.uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
 
     // The command line gets memory of its own, in which it can be taken apart.
     std::string_view text = info.command_line;
@@ -419,8 +425,8 @@ const DeviceTree& device_tree()
     invalidate_all();
     BootInfo& info = s_boot_info;
     info.protocol = "Image";
-    std::span<const u8> blob(reinterpret_cast<const u8*>(k_direct_map_base + info.device_tree.start.value()),
-        info.device_tree.length);
+    std::span<const u8> blob(
+        reinterpret_cast<const u8*>(k_direct_map_base + info.device_tree.start.value()), info.device_tree.length);
     std::string_view problem;
     if (!DeviceTree::create(blob, s_device_tree, problem))
         early_fatal(problem);

@@ -101,7 +101,8 @@ void find_redistributors(DeviceTree::Node node)
             u64 affinity = (type >> 32 & 0xffffff) | (type >> 56) << 32;
             for (u32 cpu = 0; cpu < processor_count(); ++cpu) {
                 if (processor_identity(cpu) == affinity)
-                    s_redistributors[cpu] = { one, range.value().start.value() + offset, static_cast<u32>(type >> 8) & 0xffff };
+                    s_redistributors[cpu]
+                        = { one, range.value().start.value() + offset, static_cast<u32>(type >> 8) & 0xffff };
             }
             offset += (type & 2) != 0 ? 0x40000 : 0x20000;
             if ((type & 0x10) != 0)
@@ -168,7 +169,7 @@ void run_handlers(u32 number)
     if (number >= k_interrupt_lines)
         return;
     for (Handler* handler = std::atomic_ref(s_lines[number]).load(std::memory_order_acquire); handler;
-         handler = handler->next)
+        handler = handler->next)
         handler->function(handler->context);
 }
 

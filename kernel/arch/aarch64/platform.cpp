@@ -96,7 +96,8 @@ Result<> early_console_enable_input(void (*handler)())
     bool bound = s_input_handler != nullptr;
     s_input_handler = handler;
     if (!bound) {
-        TRY(bind_wired_interrupt(platform().uart_interrupt, Trigger::LevelHigh,
+        TRY(bind_wired_interrupt(
+            platform().uart_interrupt, Trigger::LevelHigh,
             [](void*) {
                 s_input_handler();
                 write32(uart(), k_uart_interrupt_clear, k_receive_interrupts);

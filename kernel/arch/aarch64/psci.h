@@ -1,4 +1,5 @@
-// Power State Coordination Interface (Arm DEN 0022), by the conduit that the device tree names. Private to arch/aarch64.
+// Power State Coordination Interface (Arm DEN 0022), by the conduit that the device tree names. Private to
+// arch/aarch64.
 #pragma once
 
 #include "base/types.h"

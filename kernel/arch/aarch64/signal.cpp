@@ -1,5 +1,5 @@
-// Signal frames as Linux lays them out (arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h), vector state in the record
-// that Linux calls fpsimd_context.
+// Signal frames as Linux lays them out (arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h), vector state in the
+// record that Linux calls fpsimd_context.
 #include "arch/signal.h"
 
 #include "arch/context.h"
@@ -107,7 +107,8 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
     tail.syndrome.syndrome = signal.fault ? signal.fault->code : 0;
 
     std::array<u8, k_information_size> information {};
-    std::copy_n(signal.information.begin(), std::min(signal.information.size(), information.size()), information.begin());
+    std::copy_n(
+        signal.information.begin(), std::min(signal.information.size(), information.size()), information.begin());
 
     if (copy_to_user(base, information.data(), information.size()).is_error()
         || copy_to_user(base + k_context_offset, &context, sizeof(context)).is_error()

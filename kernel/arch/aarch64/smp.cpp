@@ -3,8 +3,8 @@
 #include "arch/aarch64/early.h"
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/psci.h"
-#include "arch/cpu.h"
 #include "arch/clock.h"
+#include "arch/cpu.h"
 #include "arch/interrupt.h"
 #include "arch/paging.h"
 #include "arch/platform.h"
@@ -92,7 +92,7 @@ u32 processor_count()
 
 void initialize_processor_calls()
 {
-    set_private_handler(k_sgi_reschedule, [](void*) {});
+    set_private_handler(k_sgi_reschedule, [](void*) { });
     set_private_handler(k_sgi_call, on_call);
 }
 

@@ -201,8 +201,12 @@ TrapFrame* trap_entry(TrapFrame& frame, Source source)
         if (source == Source::Nested && s_crashing.load(std::memory_order_relaxed))
             early_fatal("an exception within the report of an exception");
         if (overflow)
-            fault = { .kind = FaultKind::Double, .access = Access::Write, .address = address, .code = frame.syndrome,
-                .number = fault.number, .name = "kernel stack overflow" };
+            fault = { .kind = FaultKind::Double,
+                .access = Access::Write,
+                .address = address,
+                .code = frame.syndrome,
+                .number = fault.number,
+                .name = "kernel stack overflow" };
         else if (source == Source::Nested && fault.kind == FaultKind::GeneralProtection)
             fault.kind = FaultKind::Double;
         handle_fault(frame, fault);

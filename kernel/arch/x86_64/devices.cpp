@@ -28,7 +28,8 @@ u32 read32(std::span<const u8> bytes, usize offset)
 void for_each_virtio_mmio(void (*visit)(const VirtioMmioSlot&, void*), void* context)
 {
     // QEMU's microvm describes its transports in the DSDT, in AML. We don't interpret that: what follows each hardware
-    // id LNRO0005 are two resource descriptors of fixed form (ACPI 6.5, 6.4.3.4 and 6.4.3.6), fixed memory and interrupt.
+    // id LNRO0005 are two resource descriptors of fixed form (ACPI 6.5, 6.4.3.4 and 6.4.3.6), fixed memory and
+    // interrupt.
     std::span<const u8> table = acpi_table("DSDT");
     constexpr std::string_view id = "LNRO0005";
     constexpr usize k_reach = 128; // a device's description is no longer

@@ -1,5 +1,5 @@
-// PCI as far as drivers of virtio need it: finding functions on the first bus and those behind bridges that firmware has
-// set up, capabilities, BARs (placed where firmware has not), MSI-X.
+// PCI as far as drivers of virtio need it: finding functions on the first bus and those behind bridges that firmware
+// has set up, capabilities, BARs (placed where firmware has not), MSI-X.
 #pragma once
 
 #include "arch/interrupt.h"

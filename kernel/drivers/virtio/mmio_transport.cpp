@@ -61,8 +61,8 @@ Result<> MmioTransport::bind()
 {
     if (m_bound)
         return {};
-    TRY(arch::bind_wired_interrupt(m_slot.interrupt, m_slot.trigger,
-        [](void* self) { static_cast<MmioTransport*>(self)->on_interrupt(); }, this));
+    TRY(arch::bind_wired_interrupt(
+        m_slot.interrupt, m_slot.trigger, [](void* self) { static_cast<MmioTransport*>(self)->on_interrupt(); }, this));
     m_bound = true;
     return {};
 }

@@ -68,8 +68,7 @@ Result<> NetDriver::bring_up()
     if (!m_transport.has(k_merged_buffers)
         && (m_transport.features() & (k_guest_tso4 | k_guest_tso6 | k_guest_uso4 | k_guest_uso6)) != 0) {
         // Without merging, each buffer would have to hold 64 KiB.
-        TRY(m_transport.negotiate(
-            "virtio-net", wanted & ~(k_guest_tso4 | k_guest_tso6 | k_guest_uso4 | k_guest_uso6)));
+        TRY(m_transport.negotiate("virtio-net", wanted & ~(k_guest_tso4 | k_guest_tso6 | k_guest_uso4 | k_guest_uso6)));
     }
     m_merges = m_transport.has(k_merged_buffers);
     m_features = { .checksum = m_transport.has(k_checksum),
@@ -259,7 +258,8 @@ bool NetDriver::receive_one(PacketList& list)
         return !m_receive->is_broken();
     }
     describe(packet, header);
-    counted.received_packets.store(counted.received_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    counted.received_packets.store(
+        counted.received_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     counted.received_bytes.store(
         counted.received_bytes.load(std::memory_order_relaxed) + packet.length(), std::memory_order_relaxed);
     list.push_back(std::move(packet));

@@ -68,7 +68,7 @@ Result<OwnPtr<Transport>> PciTransport::create(pci::Function function)
     PciTransport& self = *transport;
     // The first capability of each kind is the one to prefer (4.1.4).
     for (u8 at = function.find_capability(k_capability_vendor); at != 0 && at < 0xf0;
-         at = function.find_capability(k_capability_vendor, at)) {
+        at = function.find_capability(k_capability_vendor, at)) {
         u8 kind = function.read8(static_cast<u8>(at + 3));
         if (kind == k_kind_common && !self.m_common) {
             self.m_common = TRY(self.map_capability(at));
@@ -80,7 +80,8 @@ Result<OwnPtr<Transport>> PciTransport::create(pci::Function function)
         }
     }
     if (self.m_common.size() < k_common_size || !self.m_notify) {
-        log_error("virtio: the device at {} is older than virtio 1 (with QEMU, add disable-legacy=on)", self.location());
+        log_error(
+            "virtio: the device at {} is older than virtio 1 (with QEMU, add disable-legacy=on)", self.location());
         return Errno::EPROTO;
     }
     if (id >= k_first_modern)

@@ -18,8 +18,8 @@ public:
     /// "PCI 00:03.0", "MMIO 0xa003e00".
     std::string_view location() const { return { m_location.data(), m_location_length }; }
 
-    /// From reset to FEATURES_OK (3.1.1): `wanted`, as far as the device offers it, and what every device needs. Returns
-    /// what was agreed on. EPROTO: the device doesn't speak virtio 1, or refuses.
+    /// From reset to FEATURES_OK (3.1.1): `wanted`, as far as the device offers it, and what every device needs.
+    /// Returns what was agreed on. EPROTO: the device doesn't speak virtio 1, or refuses.
     Result<u64> negotiate(std::string_view driver, u64 wanted);
     u64 features() const { return m_features; }
     bool has(u64 feature_bits) const { return (m_features & feature_bits) == feature_bits; }
@@ -47,7 +47,8 @@ public:
             notify(queue);
     }
 
-    /// A field of the device's configuration; 0 where it is shorter than that. Wider ones are read until they are stable.
+    /// A field of the device's configuration; 0 where it is shorter than that. Wider ones are read until they are
+    /// stable.
     u8 read_configuration8(usize offset) { return static_cast<u8>(read_configuration(offset, 1)); }
     u16 read_configuration16(usize offset) { return static_cast<u16>(read_configuration(offset, 2)); }
     u32 read_configuration32(usize offset) { return static_cast<u32>(read_configuration(offset, 4)); }
@@ -76,8 +77,8 @@ private:
     usize m_location_length { 0 };
 };
 
-/// The next device of that type that no driver has taken yet, in the order in which they were found; null when there are
-/// no more. The first call looks for all devices, so an image without drivers of virtio looks for none. Boot only.
+/// The next device of that type that no driver has taken yet, in the order in which they were found; null when there
+/// are no more. The first call looks for all devices, so an image without drivers of virtio looks for none. Boot only.
 Transport* take_device(DeviceType type);
 
 } // namespace eremite::virtio

@@ -1,8 +1,8 @@
 // A split virtqueue (virtio 1.2, 2.7), with EVENT_IDX and indirect descriptors.
 //
-// What the device writes is not trusted: all that is needed to take a buffer back (which descriptors it has, how long it
-// is, whose it is) is kept in memory that the device doesn't see, and a completion that cannot be true breaks the queue:
-// it says so in the log, once, and does nothing any more. Nor is anything that we wrote ever read back.
+// What the device writes is not trusted: all that is needed to take a buffer back (which descriptors it has, how long
+// it is, whose it is) is kept in memory that the device doesn't see, and a completion that cannot be true breaks the
+// queue: it says so in the log, once, and does nothing any more. Nor is anything that we wrote ever read back.
 //
 // One caller at a time, except where it says otherwise. No allocation after create().
 #pragma once
@@ -132,8 +132,8 @@ private:
     bool m_broken { false };
 };
 
-/// A queue whose tokens are of one move-only type: while the device has the memory, no object of ours names it. `Buffer`
-/// has release_token(), which gives up a pointer, and a static from_token() that takes it back.
+/// A queue whose tokens are of one move-only type: while the device has the memory, no object of ours names it.
+/// `Buffer` has release_token(), which gives up a pointer, and a static from_token() that takes it back.
 template<typename Buffer> class BufferQueue {
 public:
     constexpr BufferQueue() = default;

@@ -188,8 +188,13 @@ Result<Packet> TcpConnection::gather(IoCursor& data, u32 length)
             break;
         done += step;
     }
-    packet.note<Segment>() = { .sent_at = 0, .sequence = 0, .sacked = false, .lost = false, .retransmitted = false,
-        .ever_retransmitted = false, .headroom = true };
+    packet.note<Segment>() = { .sent_at = 0,
+        .sequence = 0,
+        .sacked = false,
+        .lost = false,
+        .retransmitted = false,
+        .ever_retransmitted = false,
+        .headroom = true };
     return packet;
 }
 
@@ -217,8 +222,13 @@ void TcpConnection::append_small(std::span<const u8> bytes)
     }
     std::ranges::copy(bytes, buffer.value()->bytes(k_packet_headroom, length).begin());
     created.value().append(buffer.release_value(), k_packet_headroom, length);
-    created.value().note<Segment>() = { .sent_at = 0, .sequence = 0, .sacked = false, .lost = false,
-        .retransmitted = false, .ever_retransmitted = false, .headroom = true };
+    created.value().note<Segment>() = { .sent_at = 0,
+        .sequence = 0,
+        .sacked = false,
+        .lost = false,
+        .retransmitted = false,
+        .ever_retransmitted = false,
+        .headroom = true };
     append(created.release_value());
 }
 
@@ -327,7 +337,8 @@ Result<usize> TcpConnection::read(IoCursor& data, bool peek)
         }
         if (peek) {
             usize shared = 0;
-            for (Packet* place = m_receive_queue.first(); place && shared < wanted; place = m_receive_queue.next(place)) {
+            for (Packet* place = m_receive_queue.first(); place && shared < wanted;
+                place = m_receive_queue.next(place)) {
                 auto copy = place->share(0, place->length());
                 if (copy.is_error())
                     break;
@@ -400,7 +411,8 @@ void TcpConnection::after_read(usize length, Nanoseconds now)
     // Tell of new room when it is twice what the peer believes to be left (as Linux), or owed ACKs pile up.
     u32 left = seq_less(m_rcv_nxt, m_rcv_edge) ? m_rcv_edge - m_rcv_nxt : 0;
     u32 space = receive_space();
-    bool opens = space >= 2 * left && space - left >= std::min<u32>(m_receive_mss, m_settings.receive_limit / 2) && may_receive();
+    bool opens = space >= 2 * left && space - left >= std::min<u32>(m_receive_mss, m_settings.receive_limit / 2)
+        && may_receive();
     if (opens || m_unacknowledged >= 2 * m_receive_mss) {
         m_ack_now = true;
         output(now);
@@ -417,7 +429,8 @@ void TcpConnection::tune_receive_buffer(Nanoseconds now)
     if (now - m_tune_start < round_trip)
         return;
     if (m_tune_copied * 2 > m_settings.receive_limit && !m_tcp.is_short_of_memory())
-        m_settings.receive_limit = static_cast<u32>(std::min<u64>(m_tune_copied * 2 + 16 * m_receive_mss, k_max_receive_limit));
+        m_settings.receive_limit
+            = static_cast<u32>(std::min<u64>(m_tune_copied * 2 + 16 * m_receive_mss, k_max_receive_limit));
     m_tune_copied = 0;
     m_tune_start = now;
 }
@@ -519,7 +532,8 @@ void TcpConnection::change_settings(void (*change)(TcpSettings&, u64), u64 value
         output(now);
     }
     if (keepalive != m_settings.keepalive || m_settings.keepalive) {
-        m_keepalive_at = m_settings.keepalive ? std::max(m_last_received, m_last_sent) + m_settings.keepalive_idle : Nanoseconds::max();
+        m_keepalive_at = m_settings.keepalive ? std::max(m_last_received, m_last_sent) + m_settings.keepalive_idle
+                                              : Nanoseconds::max();
         m_probes = 0;
     }
     update_timer();
@@ -577,14 +591,16 @@ void TcpConnection::fill_info(abi::TcpInfo& info)
 {
     Locked lock(m_lock);
     Nanoseconds now = stack().now();
-    auto microseconds = [](Nanoseconds time) { return static_cast<u32>(std::clamp<i64>(time.microseconds(), 0, UINT32_MAX)); };
+    auto microseconds
+        = [](Nanoseconds time) { return static_cast<u32>(std::clamp<i64>(time.microseconds(), 0, UINT32_MAX)); };
     auto since = [&](Nanoseconds time) { return static_cast<u32>((now - time).milliseconds()); };
     info.state = static_cast<u8>(state());
     info.ca_state = m_recovery == Recovery::None ? 0 : m_recovery == Recovery::Fast ? 3 : 4;
     info.retransmits = m_retries;
     info.probes = m_probes;
     info.backoff = m_rtt.backoff();
-    info.options = static_cast<u8>((m_handshake.timestamps ? 1 : 0) | (m_handshake.sack ? 2 : 0) | (m_handshake.window_scaling ? 4 : 0));
+    info.options = static_cast<u8>(
+        (m_handshake.timestamps ? 1 : 0) | (m_handshake.sack ? 2 : 0) | (m_handshake.window_scaling ? 4 : 0));
     info.window_scales = static_cast<u8>(m_handshake.send_scale | m_handshake.receive_scale << 4);
     info.rto = microseconds(m_rtt.timeout());
     info.ato = 40'000;

@@ -1,5 +1,5 @@
-// One TCP connection: RFC 9293, with 7323 (window scale, timestamps, PAWS), 2018 and 2883 (SACK, D-SACK), 8985 (RACK-TLP),
-// 6937 (PRR), 6298 (timeouts), 5961 (challenge ACKs), and congestion control in congestion.h.
+// One TCP connection: RFC 9293, with 7323 (window scale, timestamps, PAWS), 2018 and 2883 (SACK, D-SACK), 8985
+// (RACK-TLP), 6937 (PRR), 6298 (timeouts), 5961 (challenge ACKs), and congestion control in congestion.h.
 //
 // Everything is under one spinlock, taken by whoever brings a segment, a timer or a system call; nothing sleeps under
 // it. Payload is copied from and to the application without it. The source is split by topic: connection.cpp (life and
@@ -101,7 +101,8 @@ public:
     void receive(const TcpHeader& header, const TcpOptions& options, Packet payload);
     void icmp_error(IcmpError error, u32 sequence, u32 mtu);
 
-    /// Queues what fits and sends what may be sent. EAGAIN when there is no room; EPIPE, ENOTCONN, or the pending error.
+    /// Queues what fits and sends what may be sent. EAGAIN when there is no room; EPIPE, ENOTCONN, or the pending
+    /// error.
     Result<usize> send(IoCursor& data, bool more);
     /// Gives what is there, up to data.remaining(). 0: the peer is done. EAGAIN; ENOTCONN; the pending error.
     Result<usize> read(IoCursor& data, bool peek);
@@ -216,7 +217,10 @@ private:
     u16 select_window() REQUIRES(m_lock);
     u32 receive_space() REQUIRES(m_lock);
     void fill_options(TcpOptions& options, bool syn, bool payload, Nanoseconds now) REQUIRES(m_lock);
-    u32 timestamp_now(Nanoseconds now) const { return static_cast<u32>(now.milliseconds()) + m_handshake.timestamp_offset; }
+    u32 timestamp_now(Nanoseconds now) const
+    {
+        return static_cast<u32>(now.milliseconds()) + m_handshake.timestamp_offset;
+    }
     /// Splits the packet at `place` so that its first `length` bytes stand there and the rest follows.
     bool split(PacketList& list, Packet* place, u32 length) REQUIRES(m_lock);
 

@@ -53,13 +53,15 @@ void TcpConnection::challenge_ack(Nanoseconds now)
     send_ack(now);
 }
 
-void TcpConnection::receive_syn_sent(const TcpHeader& header, const TcpOptions& options, Packet payload, Nanoseconds now)
+void TcpConnection::receive_syn_sent(
+    const TcpHeader& header, const TcpOptions& options, Packet payload, Nanoseconds now)
 {
     u8 flags = header.flags;
     bool ack = (flags & TcpHeader::k_ack) != 0;
     if (ack && header.acknowledgment != m_snd_nxt) {
         if ((flags & TcpHeader::k_rst) == 0)
-            m_tcp.send_bare(key(), m_path.interface, { .sequence = header.acknowledgment, .flags = TcpHeader::k_rst }, {});
+            m_tcp.send_bare(
+                key(), m_path.interface, { .sequence = header.acknowledgment, .flags = TcpHeader::k_rst }, {});
         return;
     }
     if ((flags & TcpHeader::k_rst) != 0) {
@@ -114,7 +116,8 @@ bool TcpConnection::check_sequence(const TcpHeader& header, const TcpOptions& op
     u32 sequence = header.sequence;
     bool reset = (header.flags & TcpHeader::k_rst) != 0;
     if (m_handshake.timestamps && options.timestamps && !reset
-        && static_cast<i32>(options.timestamps->value - m_handshake.recent_timestamp) < 0 && now - m_recent_timestamp_at < k_paws_limit) {
+        && static_cast<i32>(options.timestamps->value - m_handshake.recent_timestamp) < 0
+        && now - m_recent_timestamp_at < k_paws_limit) {
         stack().statistics().tcp_paws_rejected.add();
         if (length > 0)
             ack_at_once();
@@ -149,7 +152,8 @@ bool TcpConnection::check_sequence(const TcpHeader& header, const TcpOptions& op
     return true;
 }
 
-void TcpConnection::receive_synchronized(const TcpHeader& header, const TcpOptions& options, Packet payload, Nanoseconds now)
+void TcpConnection::receive_synchronized(
+    const TcpHeader& header, const TcpOptions& options, Packet payload, Nanoseconds now)
 {
     u32 sequence = header.sequence;
     u8 flags = header.flags;
@@ -256,7 +260,8 @@ bool TcpConnection::process_ack(const TcpHeader& header, const TcpOptions& optio
         i32 room = m_send_room.load(std::memory_order_relaxed);
         update_send_room();
         i32 threshold = static_cast<i32>(m_settings.send_limit / 3);
-        if (!m_settings.send_limit_fixed && m_congestion.window() > m_settings.send_limit / 2 && !m_tcp.is_short_of_memory())
+        if (!m_settings.send_limit_fixed && m_congestion.window() > m_settings.send_limit / 2
+            && !m_tcp.is_short_of_memory())
             m_settings.send_limit = std::min(m_congestion.window() * 2 + 65536, k_max_send_limit);
         if (room <= threshold && m_send_room.load(std::memory_order_relaxed) > threshold)
             notify(abi::k_pollout | abi::k_pollwrnorm);
@@ -515,8 +520,8 @@ void TcpConnection::enter_time_wait(Nanoseconds)
 {
     auto& tcp = m_tcp;
     if (tcp.time_wait_count() < Tcp::k_max_time_wait) {
-        auto made = make_ref<TcpTimeWait>(tcp, key(), m_snd_nxt, m_rcv_nxt,
-            m_rcv_edge - m_rcv_nxt, m_handshake.timestamps, m_handshake.recent_timestamp, m_handshake.timestamp_offset);
+        auto made = make_ref<TcpTimeWait>(tcp, key(), m_snd_nxt, m_rcv_nxt, m_rcv_edge - m_rcv_nxt,
+            m_handshake.timestamps, m_handshake.recent_timestamp, m_handshake.timestamp_offset);
         if (made.has_value()) {
             auto entry = made.release_value();
             if (tcp.table().replace(*this, entry)) {

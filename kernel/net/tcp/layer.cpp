@@ -37,10 +37,12 @@ void Tcp::receive(const IpInfo& info, Packet packet)
     auto& statistics = m_stack.statistics();
     statistics.tcp_in_segments.add();
     u32 start = info.header_length;
-    if (packet.length() < start + sizeof(TcpHeader) || !packet.make_contiguous(start + static_cast<u32>(sizeof(TcpHeader))))
+    if (packet.length() < start + sizeof(TcpHeader)
+        || !packet.make_contiguous(start + static_cast<u32>(sizeof(TcpHeader))))
         return statistics.tcp_in_errors.add();
     u32 header_length = static_cast<u32>(header_at<TcpHeader>(packet.head(), start)->header_length());
-    if (header_length < sizeof(TcpHeader) || packet.length() < start + header_length || !packet.make_contiguous(start + header_length))
+    if (header_length < sizeof(TcpHeader) || packet.length() < start + header_length
+        || !packet.make_contiguous(start + header_length))
         return statistics.tcp_in_errors.add();
     if (!packet.offload().checksum_verified) {
         Checksum sum;
@@ -137,7 +139,9 @@ void Tcp::send_bare(const TcpKey& key, Interface*, const Bare& segment, const Tc
     packet.offload().checksum_start = 0;
     packet.offload().checksum_offset = 16;
     m_stack.statistics().tcp_out_segments.add();
-    IpOutput how { .protocol = Protocol::Tcp, .hop_limit = segment.hop_limit, .traffic_class = segment.traffic_class,
+    IpOutput how { .protocol = Protocol::Tcp,
+        .hop_limit = segment.hop_limit,
+        .traffic_class = segment.traffic_class,
         .dont_fragment = true };
     if (auto sent = m_stack.output(std::move(packet), path.value(), key.remote, how); sent.is_error()) { }
 }
@@ -175,10 +179,12 @@ bool Tcp::conflicts(const TcpSocket& socket, const Endpoint& local)
             continue;
         if (other->reuse_address() && socket.reuse_address() && !other->is_listening())
             continue;
-        if (other->bound_interface() != 0 && socket.bound_interface() != 0 && other->bound_interface() != socket.bound_interface())
+        if (other->bound_interface() != 0 && socket.bound_interface() != 0
+            && other->bound_interface() != socket.bound_interface())
             continue;
         const IpAddress& theirs = other->m_local.address;
-        bool same_family = theirs.is_v4() == local.address.is_v4() || (theirs.is_v6() && theirs.is_unspecified() && !other->v6_only())
+        bool same_family = theirs.is_v4() == local.address.is_v4()
+            || (theirs.is_v6() && theirs.is_unspecified() && !other->v6_only())
             || (local.address.is_v6() && local.address.is_unspecified() && !socket.v6_only());
         if (same_family && (theirs.is_unspecified() || local.address.is_unspecified() || theirs == local.address))
             return true;
@@ -198,7 +204,8 @@ Result<> Tcp::bind(TcpSocket& socket, Endpoint local)
         bool busy = false;
         if (!socket.reuse_address() && !socket.reuse_port()) {
             m_table.for_each([&](TcpEntry& entry) {
-                busy = entry.key().local_port == local.port && (local.address.is_unspecified() || entry.key().local == local.address);
+                busy = entry.key().local_port == local.port
+                    && (local.address.is_unspecified() || entry.key().local == local.address);
                 return !busy;
             });
         }
@@ -234,11 +241,13 @@ void Tcp::unbind(TcpSocket& socket)
     socket.m_bound = false;
 }
 
-Result<RefPtr<TcpConnection>> Tcp::open(TcpSocket& socket, const TcpKey& wanted, const Path& path, const TcpSettings& settings)
+Result<RefPtr<TcpConnection>> Tcp::open(
+    TcpSocket& socket, const TcpKey& wanted, const Path& path, const TcpSettings& settings)
 {
     TcpKey key = wanted;
     // RFC 6056, algorithm 3: a keyed hash of the destination gives where the search begins.
-    std::array<u64, 5> words { key.local.high(), key.local.low(), key.remote.high(), key.remote.low(), key.remote_port };
+    std::array<u64, 5> words { key.local.high(), key.local.low(), key.remote.high(), key.remote.low(),
+        key.remote_port };
     u32 offset = static_cast<u32>(siphash(m_stack.secret(), words));
     constexpr u32 range = k_last_ephemeral_port - k_first_ephemeral_port + 1;
     u32 attempts = key.local_port != 0 ? 1 : range;

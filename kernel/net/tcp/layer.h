@@ -44,7 +44,8 @@ public:
     Result<> bind(TcpSocket& socket, Endpoint local);
     void unbind(TcpSocket& socket);
     /// Finds a local port for `connection`'s addresses, enters it in the table. EADDRNOTAVAIL, ENOMEM.
-    Result<RefPtr<TcpConnection>> open(TcpSocket& socket, const TcpKey& key, const Path& path, const TcpSettings& settings);
+    Result<RefPtr<TcpConnection>> open(
+        TcpSocket& socket, const TcpKey& key, const Path& path, const TcpSettings& settings);
 
     u32 initial_sequence(const TcpKey& key);
     u32 timestamp_offset(const TcpKey& key);
@@ -59,7 +60,10 @@ public:
     bool has_pending() const { return m_pending_count.load(std::memory_order_acquire) != 0; }
 
     /// Memory of all queues together; beyond the limit connections get no more.
-    bool is_short_of_memory() const { return m_memory.load(std::memory_order_relaxed) > m_memory_limit.load(std::memory_order_relaxed); }
+    bool is_short_of_memory() const
+    {
+        return m_memory.load(std::memory_order_relaxed) > m_memory_limit.load(std::memory_order_relaxed);
+    }
     void account(i64 bytes) { m_memory.fetch_add(bytes, std::memory_order_relaxed); }
     void set_memory_limit(u64 bytes) { m_memory_limit.store(static_cast<i64>(bytes), std::memory_order_relaxed); }
     i64 memory() const { return m_memory.load(std::memory_order_relaxed); }

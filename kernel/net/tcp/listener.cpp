@@ -24,7 +24,8 @@ u32 advertised_mss(Stack& stack, const TcpKey& key)
 
 } // namespace
 
-TcpRequest::TcpRequest(Tcp& tcp, const TcpKey& key, RefPtr<TcpListener> listener, const TcpHandshake& handshake, Interface* interface)
+TcpRequest::TcpRequest(
+    Tcp& tcp, const TcpKey& key, RefPtr<TcpListener> listener, const TcpHandshake& handshake, Interface* interface)
     : TcpEntry(Kind::Request, key)
     , m_tcp(tcp)
     , m_listener(std::move(listener))
@@ -53,13 +54,16 @@ void TcpRequest::send_syn_ack()
     if (m_handshake.window_scaling)
         options.window_scale = m_handshake.receive_scale;
     if (m_handshake.timestamps)
-        options.timestamps = TcpTimestamps {
-            static_cast<u32>(stack.now().milliseconds()) + m_handshake.timestamp_offset, m_handshake.recent_timestamp
-        };
+        options.timestamps
+            = TcpTimestamps { static_cast<u32>(stack.now().milliseconds()) + m_handshake.timestamp_offset,
+                  m_handshake.recent_timestamp };
     m_tcp.send_bare(key(), m_interface,
-        { .sequence = m_handshake.initial_send, .acknowledgment = m_handshake.initial_receive + 1,
-            .flags = TcpHeader::k_syn | TcpHeader::k_ack, .window = static_cast<u16>(std::min<u32>(settings.receive_limit, 65535)),
-            .hop_limit = settings.hop_limit, .traffic_class = settings.traffic_class },
+        { .sequence = m_handshake.initial_send,
+            .acknowledgment = m_handshake.initial_receive + 1,
+            .flags = TcpHeader::k_syn | TcpHeader::k_ack,
+            .window = static_cast<u16>(std::min<u32>(settings.receive_limit, 65535)),
+            .hop_limit = settings.hop_limit,
+            .traffic_class = settings.traffic_class },
         options);
 }
 
@@ -117,7 +121,8 @@ void TcpRequest::receive(const IpInfo& info, const TcpHeader& header, const TcpO
     if (seq_less(sequence + payload.length() + 1, expected) || seq_less(expected + 65535, sequence))
         return send_syn_ack();
     TcpSettings settings = m_listener->settings();
-    if (settings.defer_accept_seconds != 0 && payload.length() == 0 && (flags & TcpHeader::k_fin) == 0 && m_retries < 3) {
+    if (settings.defer_accept_seconds != 0 && payload.length() == 0 && (flags & TcpHeader::k_fin) == 0
+        && m_retries < 3) {
         m_acknowledged = true;
         return;
     }
@@ -144,7 +149,8 @@ void TcpRequest::receive(const IpInfo& info, const TcpHeader& header, const TcpO
     connection->receive(header, options, std::move(payload));
 }
 
-TcpListener::TcpListener(Tcp& tcp, Endpoint local, bool v6_only, u32 interface, const TcpSettings& settings, WaitQueue& queue)
+TcpListener::TcpListener(
+    Tcp& tcp, Endpoint local, bool v6_only, u32 interface, const TcpSettings& settings, WaitQueue& queue)
     : m_tcp(tcp)
     , m_local(local)
     , m_v6_only(v6_only)
@@ -213,7 +219,8 @@ void TcpListener::close()
 u32 TcpListener::cookie(const TcpKey& key, u32 peer_sequence, u32 mss_index, u32 minute)
 {
     std::array<u64, 6> words { key.local.high(), key.local.low(), key.remote.high(), key.remote.low(),
-        u64 { key.local_port } << 48 | u64 { key.remote_port } << 32 | peer_sequence, u64 { 1 } << 63 | minute << 3 | mss_index };
+        u64 { key.local_port } << 48 | u64 { key.remote_port } << 32 | peer_sequence,
+        u64 { 1 } << 63 | minute << 3 | mss_index };
     return static_cast<u32>(siphash(m_tcp.stack().secret(), words)) & 0x00ff'ffff;
 }
 
@@ -255,7 +262,8 @@ void TcpListener::receive_syn(const IpInfo& info, const TcpKey& key, const TcpHe
     reply.mss = static_cast<u16>(advertised_mss(stack, key));
     if (handshake.timestamps) {
         // Scaling and SACK can only be remembered where there is a timestamp to hold them.
-        u32 bits = (options.window_scale ? handshake.send_scale : k_cookie_scale_mask) | (handshake.sack ? k_cookie_sack : 0);
+        u32 bits = (options.window_scale ? handshake.send_scale : k_cookie_scale_mask)
+            | (handshake.sack ? k_cookie_sack : 0);
         u32 value = static_cast<u32>(now.milliseconds()) + handshake.timestamp_offset;
         u32 with_bits = (value & ~((1u << k_cookie_bits) - 1)) | bits;
         if (static_cast<i32>(with_bits - value) > 0)
@@ -267,7 +275,9 @@ void TcpListener::receive_syn(const IpInfo& info, const TcpKey& key, const TcpHe
     }
     u32 sequence = (minute & 31) << 27 | index << 24 | cookie(key, header.sequence, index, minute);
     m_tcp.send_bare(key, info.interface,
-        { .sequence = sequence, .acknowledgment = header.sequence + 1, .flags = TcpHeader::k_syn | TcpHeader::k_ack,
+        { .sequence = sequence,
+            .acknowledgment = header.sequence + 1,
+            .flags = TcpHeader::k_syn | TcpHeader::k_ack,
             .window = static_cast<u16>(std::min<u32>(settings().receive_limit, 65535)) },
         reply);
 }
@@ -421,9 +431,11 @@ bool TcpTimeWait::may_reuse(Nanoseconds now, u32& sequence) const
 bool TcpTimeWait::receive(const IpInfo&, const TcpHeader& header, const TcpOptions& options, u32 length)
 {
     u8 flags = header.flags;
-    bool newer = options.timestamps && m_timestamps && static_cast<i32>(options.timestamps->value - m_recent_timestamp) > 0;
+    bool newer
+        = options.timestamps && m_timestamps && static_cast<i32>(options.timestamps->value - m_recent_timestamp) > 0;
     if ((flags & (TcpHeader::k_syn | TcpHeader::k_rst | TcpHeader::k_ack)) == TcpHeader::k_syn
-        && (seq_less(m_receive_next + m_window, header.sequence) || seq_less(m_receive_next, header.sequence) || newer)) {
+        && (seq_less(m_receive_next + m_window, header.sequence) || seq_less(m_receive_next, header.sequence)
+            || newer)) {
         m_tcp.table().remove(*this);
         return true;
     }
@@ -432,12 +444,13 @@ bool TcpTimeWait::receive(const IpInfo&, const TcpHeader& header, const TcpOptio
     // A repeated FIN: our last ACK was lost, and the wait begins anew.
     TcpOptions reply;
     if (m_timestamps)
-        reply.timestamps = TcpTimestamps {
-            static_cast<u32>(m_tcp.stack().now().milliseconds()) + m_timestamp_offset, m_recent_timestamp
-        };
+        reply.timestamps = TcpTimestamps { static_cast<u32>(m_tcp.stack().now().milliseconds()) + m_timestamp_offset,
+            m_recent_timestamp };
     if (length > 0 || (flags & (TcpHeader::k_fin | TcpHeader::k_syn)) != 0) {
         m_tcp.send_bare(key(), nullptr,
-            { .sequence = m_send_next, .acknowledgment = m_receive_next, .flags = TcpHeader::k_ack,
+            { .sequence = m_send_next,
+                .acknowledgment = m_receive_next,
+                .flags = TcpHeader::k_ack,
                 .window = static_cast<u16>(std::min<u32>(m_window, 65535)) },
             reply);
     }

@@ -10,7 +10,8 @@ class Interface;
 /// A passive open under way: a SYN came, its SYN-ACK is out. Small, since anybody can make us have many.
 class TcpRequest final : public TcpEntry, public WheelTimer {
 public:
-    TcpRequest(Tcp& tcp, const TcpKey& key, RefPtr<TcpListener> listener, const TcpHandshake& handshake, Interface* interface);
+    TcpRequest(
+        Tcp& tcp, const TcpKey& key, RefPtr<TcpListener> listener, const TcpHandshake& handshake, Interface* interface);
     ~TcpRequest() override;
 
     void send_syn_ack();
@@ -50,7 +51,8 @@ public:
 
     void receive_syn(const IpInfo& info, const TcpKey& key, const TcpHeader& header, const TcpOptions& options);
     /// An ACK that belongs to no connection: perhaps it brings a cookie back. False if not.
-    bool receive_cookie(const IpInfo& info, const TcpKey& key, const TcpHeader& header, const TcpOptions& options, Packet payload);
+    bool receive_cookie(
+        const IpInfo& info, const TcpKey& key, const TcpHeader& header, const TcpOptions& options, Packet payload);
     /// A handshake is complete: queues the connection. False if the queue is full.
     bool complete(RefPtr<TcpConnection> connection);
     bool has_room();
@@ -99,8 +101,8 @@ private:
 /// A connection's last minute: answers what is still under way, and keeps the port from being reused too early.
 class TcpTimeWait final : public TcpEntry, public WheelTimer {
 public:
-    TcpTimeWait(Tcp& tcp, const TcpKey& key, u32 send_next, u32 receive_next, u32 window, bool timestamps, u32 recent_timestamp,
-        u32 timestamp_offset);
+    TcpTimeWait(Tcp& tcp, const TcpKey& key, u32 send_next, u32 receive_next, u32 window, bool timestamps,
+        u32 recent_timestamp, u32 timestamp_offset);
     ~TcpTimeWait() override;
 
     void start();

@@ -59,7 +59,7 @@ TcpOptions TcpOptions::parse(std::span<const u8> bytes)
             break;
         case k_sack:
             for (; body.size() >= sizeof(SackBlock) && result.sack_count < k_max_sack_blocks;
-                 body = body.subspan(sizeof(SackBlock))) {
+                body = body.subspan(sizeof(SackBlock))) {
                 auto* block = header_at<SackBlock>(body);
                 result.sack[result.sack_count++] = { block->start, block->end };
             }
@@ -96,7 +96,8 @@ usize TcpOptions::write(std::span<u8, k_max_length> bytes) const
         std::ranges::copy(bytes_of(option), bytes.begin() + static_cast<isize>(length));
         length += sizeof(option);
     }
-    usize fits = std::min<usize>(sack_count, (k_max_length - length - (k_max_length - length >= 4 ? 4 : k_max_length - length)) / sizeof(SackBlock));
+    usize fits = std::min<usize>(sack_count,
+        (k_max_length - length - (k_max_length - length >= 4 ? 4 : k_max_length - length)) / sizeof(SackBlock));
     if (fits > 0) {
         put({ k_no_operation, k_no_operation, k_sack, static_cast<u8>(2 + fits * sizeof(SackBlock)) });
         for (const SequenceRange& range : std::span(sack).first(fits)) {

@@ -106,14 +106,16 @@ bool TcpConnection::send_new_data(Nanoseconds now)
             if (piece >= m_mss) {
                 piece -= piece % m_mss;
                 // Rather one large piece when the window has opened than many small ones as it does.
-                if (flight > 0 && piece < super && piece < m_congestion.window() / 4 && piece == congestion_room - congestion_room % m_mss)
+                if (flight > 0 && piece < super && piece < m_congestion.window() / 4
+                    && piece == congestion_room - congestion_room % m_mss)
                     break;
             } else if (congestion_room < window_room) {
                 break;
             } else if (piece == 0 || piece < m_max_window / 2) {
                 break; // silly window (RFC 9293, 3.8.6.2.1)
             }
-        } else if (u32 tail = length % m_mss; tail != 0 && front == m_unsent.last() && should_hold(tail, outstanding + length - tail)) {
+        } else if (u32 tail = length % m_mss;
+            tail != 0 && front == m_unsent.last() && should_hold(tail, outstanding + length - tail)) {
             piece = length - tail;
             if (piece == 0)
                 break;
@@ -275,7 +277,9 @@ bool TcpConnection::transmit(Packet* segment, u32 sequence, u8 flags, Nanosecond
         offload.segment_size = static_cast<u16>(m_mss);
         offload.header_length = static_cast<u16>(header_length);
     }
-    IpOutput how { .protocol = Protocol::Tcp, .hop_limit = m_settings.hop_limit, .traffic_class = m_settings.traffic_class,
+    IpOutput how { .protocol = Protocol::Tcp,
+        .hop_limit = m_settings.hop_limit,
+        .traffic_class = m_settings.traffic_class,
         .dont_fragment = true };
     auto result = stack().output(std::move(packet), m_path, key().remote, how);
     if (result.is_error() && result.error() == Errno::ENOBUFS && segment)
@@ -318,9 +322,12 @@ void TcpConnection::send_syn(Nanoseconds now)
     u16 window = static_cast<u16>(std::min<u32>(m_settings.receive_limit, 65535));
     m_rcv_edge = m_rcv_nxt + window;
     m_tcp.send_bare(key(), m_path.interface,
-        { .sequence = m_snd_una, .acknowledgment = reply ? m_rcv_nxt : 0,
-            .flags = static_cast<u8>(TcpHeader::k_syn | (reply ? TcpHeader::k_ack : 0)), .window = window,
-            .hop_limit = m_settings.hop_limit, .traffic_class = m_settings.traffic_class },
+        { .sequence = m_snd_una,
+            .acknowledgment = reply ? m_rcv_nxt : 0,
+            .flags = static_cast<u8>(TcpHeader::k_syn | (reply ? TcpHeader::k_ack : 0)),
+            .window = window,
+            .hop_limit = m_settings.hop_limit,
+            .traffic_class = m_settings.traffic_class },
         options);
     ++m_segments_out;
 }
@@ -328,8 +335,12 @@ void TcpConnection::send_syn(Nanoseconds now)
 void TcpConnection::send_reset(u32 sequence)
 {
     m_tcp.send_bare(key(), m_path.interface,
-        { .sequence = sequence, .acknowledgment = m_rcv_nxt, .flags = TcpHeader::k_rst | TcpHeader::k_ack, .window = 0,
-            .hop_limit = m_settings.hop_limit, .traffic_class = m_settings.traffic_class },
+        { .sequence = sequence,
+            .acknowledgment = m_rcv_nxt,
+            .flags = TcpHeader::k_rst | TcpHeader::k_ack,
+            .window = 0,
+            .hop_limit = m_settings.hop_limit,
+            .traffic_class = m_settings.traffic_class },
         {});
     stack().statistics().tcp_out_resets.add();
 }

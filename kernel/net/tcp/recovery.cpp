@@ -72,8 +72,10 @@ u32 TcpConnection::process_sack(const TcpOptions& options, u32 ack, Nanoseconds 
     u32 newly = 0;
     for (usize i = 0; i < options.sack_count; ++i) {
         SequenceRange block = options.sack[i];
-        bool duplicate = i == 0 && (seq_at_most(block.end, ack)
-            || (options.sack_count > 1 && seq_at_most(options.sack[1].start, block.start) && seq_at_most(block.end, options.sack[1].end)));
+        bool duplicate = i == 0
+            && (seq_at_most(block.end, ack)
+                || (options.sack_count > 1 && seq_at_most(options.sack[1].start, block.start)
+                    && seq_at_most(block.end, options.sack[1].end)));
         if (duplicate) {
             // D-SACK: something was sent twice without need; be more patient with reordering (RFC 8985, 7.1).
             if (m_reordering_seen && m_reorder_steps < 16)
@@ -93,7 +95,8 @@ u32 TcpConnection::process_sack(const TcpOptions& options, u32 ack, Nanoseconds 
                 break;
             if (note->sacked)
                 continue;
-            // Blocks that cut a super-segment split it, but at multiples of the segment size only matters what is whole.
+            // Blocks that cut a super-segment split it, but at multiples of the segment size only matters what is
+            // whole.
             if (seq_less(note->sequence, block.start)) {
                 if (!split(m_sent, place, block.start - note->sequence))
                     break;
@@ -150,7 +153,8 @@ void TcpConnection::detect_losses(Nanoseconds now)
         auto& note = place->note<Segment>();
         if (note.sacked || (note.lost && !note.retransmitted))
             continue;
-        bool sent_before = note.sent_at < m_rack_sent_at || (note.sent_at == m_rack_sent_at && seq_less(end_of(*place), m_rack_end));
+        bool sent_before
+            = note.sent_at < m_rack_sent_at || (note.sent_at == m_rack_sent_at && seq_less(end_of(*place), m_rack_end));
         if (!sent_before)
             continue;
         i64 due = note.sent_at + m_rack_rtt + window;
@@ -213,7 +217,8 @@ void TcpConnection::update_recovery(u32 acknowledged, u32 newly_delivered, bool 
         u32 flight = in_flight();
         i64 send;
         if (flight > threshold) {
-            send = static_cast<i64>((u64 { m_prr_delivered } * threshold + m_prr_flight - 1) / m_prr_flight) - m_prr_out;
+            send
+                = static_cast<i64>((u64 { m_prr_delivered } * threshold + m_prr_flight - 1) / m_prr_flight) - m_prr_out;
         } else {
             i64 limit = std::max<i64>(i64 { m_prr_delivered } - m_prr_out, counted) + m_mss;
             send = std::min<i64>(threshold - flight, limit);

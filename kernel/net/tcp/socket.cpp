@@ -44,8 +44,12 @@ void TcpSocket::close()
             if (auto ended = connection->shutdown_send(); ended.is_error()) { }
             m_stack->finish();
             Nanoseconds deadline = m_stack->now() + Nanoseconds::from_seconds(m_linger_seconds);
-            auto waited = m_stack->wait(m_wait_queue,
-                [&] { return connection->is_send_queue_empty() || connection->state() == TcpConnection::State::Closed; }, deadline);
+            auto waited = m_stack->wait(
+                m_wait_queue,
+                [&] {
+                    return connection->is_send_queue_empty() || connection->state() == TcpConnection::State::Closed;
+                },
+                deadline);
             if (waited.is_error()) { }
         }
         connection->set_wait_queue(nullptr);
@@ -151,7 +155,8 @@ Result<SocketRef> TcpSocket::accept(bool nonblocking, SocketAddress* peer)
             continue;
         if (nonblocking)
             return Errno::EAGAIN;
-        auto waited = m_stack->wait(m_wait_queue, [&] { return listener->has_connections() || !is_listening(); }, deadline);
+        auto waited
+            = m_stack->wait(m_wait_queue, [&] { return listener->has_connections() || !is_listening(); }, deadline);
         if (waited.is_error())
             return waited.error() == Errno::ETIMEDOUT ? Errno::EAGAIN : waited.error();
     }
@@ -179,7 +184,8 @@ Result<> TcpSocket::connect(const SocketAddress& address, bool nonblocking)
     if (remote.address.is_multicast() || remote.address.is_limited_broadcast())
         return Errno::ENETUNREACH;
     u32 index = remote.interface != 0 ? remote.interface : m_bound_interface;
-    Path path = TRY(m_stack->find_path(remote.address, m_source_chosen ? m_local.address : IpAddress(), m_stack->interface(index)));
+    Path path = TRY(
+        m_stack->find_path(remote.address, m_source_chosen ? m_local.address : IpAddress(), m_stack->interface(index)));
     if (path.interface->is_broadcast(remote.address))
         return Errno::ENETUNREACH;
     TcpSettings settings;
@@ -212,7 +218,8 @@ Result<> TcpSocket::finish_connect(bool nonblocking)
             return Errno::EINPROGRESS;
         auto waited = m_stack->wait(m_wait_queue, [&] { return !connecting(); }, send_deadline());
         if (waited.is_error())
-            return waited.error() == Errno::ETIMEDOUT || waited.error() == Errno::EAGAIN ? Errno::EINPROGRESS : waited.error();
+            return waited.error() == Errno::ETIMEDOUT || waited.error() == Errno::EAGAIN ? Errno::EINPROGRESS
+                                                                                         : waited.error();
     }
     m_connect_reported.store(true);
     if (connection->state() == TcpConnection::State::Closed) {
@@ -261,7 +268,8 @@ Result<usize> TcpSocket::send(SendRequest& request)
                 return connection->has_error()
                     || (state != TcpConnection::State::SynSent && state != TcpConnection::State::SynReceived
                         && (connection->is_writable()
-                            || (state != TcpConnection::State::Established && state != TcpConnection::State::CloseWait)));
+                            || (state != TcpConnection::State::Established
+                                && state != TcpConnection::State::CloseWait)));
             },
             deadline);
         if (waited.is_error()) {
@@ -360,7 +368,8 @@ Result<> TcpSocket::local_address(SocketAddress& address)
 Result<> TcpSocket::peer_address(SocketAddress& address)
 {
     TcpConnection* connection = m_fast.load(std::memory_order_acquire);
-    if (!connection || connection->state() == TcpConnection::State::Closed || connection->state() == TcpConnection::State::SynSent)
+    if (!connection || connection->state() == TcpConnection::State::Closed
+        || connection->state() == TcpConnection::State::SynSent)
         return Errno::ENOTCONN;
     show({ connection->key().remote, connection->key().remote_port, 0 }, address);
     return {};
@@ -395,26 +404,32 @@ Result<> TcpSocket::set_option(int level, int name, std::span<const u8> value)
             break;
         case abi::k_so_sndbuf:
         case abi::k_so_sndbufforce:
-            apply([](TcpSettings& settings, u64 limit) {
-                settings.send_limit = static_cast<u32>(limit);
-                settings.send_limit_fixed = true;
-            }, m_send_limit.load());
+            apply(
+                [](TcpSettings& settings, u64 limit) {
+                    settings.send_limit = static_cast<u32>(limit);
+                    settings.send_limit_fixed = true;
+                },
+                m_send_limit.load());
             break;
         case abi::k_so_rcvbuf:
         case abi::k_so_rcvbufforce:
-            apply([](TcpSettings& settings, u64 limit) {
-                settings.receive_limit = static_cast<u32>(limit / 2);
-                settings.receive_limit_fixed = true;
-            }, m_receive_limit.load());
+            apply(
+                [](TcpSettings& settings, u64 limit) {
+                    settings.receive_limit = static_cast<u32>(limit / 2);
+                    settings.receive_limit_fixed = true;
+                },
+                m_receive_limit.load());
             break;
         default:
             break;
         }
     } else {
-        apply([](TcpSettings& settings, u64 both) {
-            settings.hop_limit = static_cast<u8>(both);
-            settings.traffic_class = static_cast<u8>(both >> 8);
-        }, u64 { m_traffic_class } << 8 | m_hop_limit);
+        apply(
+            [](TcpSettings& settings, u64 both) {
+                settings.hop_limit = static_cast<u8>(both);
+                settings.traffic_class = static_cast<u8>(both >> 8);
+            },
+            u64 { m_traffic_class } << 8 | m_hop_limit);
     }
     return {};
 }
@@ -426,9 +441,12 @@ Result<> TcpSocket::set_tcp_option(int name, std::span<const u8> value)
         algorithm = algorithm.substr(0, algorithm.find('\0'));
         if (algorithm != "cubic" && algorithm != "reno")
             return Errno::ENOENT;
-        apply([](TcpSettings& settings, u64 reno) {
-            settings.congestion = reno != 0 ? CongestionControl::Algorithm::Reno : CongestionControl::Algorithm::Cubic;
-        }, algorithm == "reno");
+        apply(
+            [](TcpSettings& settings, u64 reno) {
+                settings.congestion
+                    = reno != 0 ? CongestionControl::Algorithm::Reno : CongestionControl::Algorithm::Cubic;
+            },
+            algorithm == "reno");
         return {};
     }
     int number = TRY(integer(value));
@@ -449,12 +467,16 @@ Result<> TcpSocket::set_tcp_option(int name, std::span<const u8> value)
     case abi::k_tcp_keepidle:
         if (!within(1, 32767))
             return Errno::EINVAL;
-        apply([](TcpSettings& settings, u64 n) { settings.keepalive_idle = Nanoseconds::from_seconds(static_cast<i64>(n)); }, unsigned_number);
+        apply([](TcpSettings& settings,
+                  u64 n) { settings.keepalive_idle = Nanoseconds::from_seconds(static_cast<i64>(n)); },
+            unsigned_number);
         return {};
     case abi::k_tcp_keepintvl:
         if (!within(1, 32767))
             return Errno::EINVAL;
-        apply([](TcpSettings& settings, u64 n) { settings.keepalive_interval = Nanoseconds::from_seconds(static_cast<i64>(n)); }, unsigned_number);
+        apply([](TcpSettings& settings,
+                  u64 n) { settings.keepalive_interval = Nanoseconds::from_seconds(static_cast<i64>(n)); },
+            unsigned_number);
         return {};
     case abi::k_tcp_keepcnt:
         if (!within(1, 127))
@@ -467,14 +489,17 @@ Result<> TcpSocket::set_tcp_option(int name, std::span<const u8> value)
         apply([](TcpSettings& settings, u64 n) { settings.syn_retries = static_cast<u32>(n); }, unsigned_number);
         return {};
     case abi::k_tcp_linger2:
-        apply([](TcpSettings& settings, u64 n) { settings.fin_timeout = Nanoseconds::from_seconds(static_cast<i64>(n)); },
+        apply(
+            [](TcpSettings& settings, u64 n) { settings.fin_timeout = Nanoseconds::from_seconds(static_cast<i64>(n)); },
             number <= 0 || number > 120 ? 60 : unsigned_number);
         return {};
     case abi::k_tcp_defer_accept:
-        apply([](TcpSettings& settings, u64 n) { settings.defer_accept_seconds = static_cast<u32>(n); }, number < 0 ? 0 : unsigned_number);
+        apply([](TcpSettings& settings, u64 n) { settings.defer_accept_seconds = static_cast<u32>(n); },
+            number < 0 ? 0 : unsigned_number);
         return {};
     case abi::k_tcp_window_clamp:
-        apply([](TcpSettings& settings, u64 n) { settings.window_clamp = static_cast<u32>(n); }, number < 0 ? 0 : unsigned_number);
+        apply([](TcpSettings& settings, u64 n) { settings.window_clamp = static_cast<u32>(n); },
+            number < 0 ? 0 : unsigned_number);
         return {};
     case abi::k_tcp_quickack:
         apply([](TcpSettings& settings, u64 on) { settings.quick_ack = on != 0; }, unsigned_number);
@@ -482,7 +507,9 @@ Result<> TcpSocket::set_tcp_option(int name, std::span<const u8> value)
     case abi::k_tcp_user_timeout:
         if (number < 0)
             return Errno::EINVAL;
-        apply([](TcpSettings& settings, u64 n) { settings.user_timeout = Nanoseconds::from_milliseconds(static_cast<i64>(n)); }, unsigned_number);
+        apply([](TcpSettings& settings,
+                  u64 n) { settings.user_timeout = Nanoseconds::from_milliseconds(static_cast<i64>(n)); },
+            unsigned_number);
         return {};
     case abi::k_tcp_notsent_lowat:
         return {};
@@ -529,7 +556,10 @@ Result<usize> TcpSocket::get_option(int level, int name, std::span<u8> value)
         abi::TcpInfo info;
         if (connection)
             connection->fill_info(info);
-        return store_integer(value, static_cast<int>(connection ? info.snd_mss : settings.max_segment != 0 ? settings.max_segment : 536));
+        return store_integer(value,
+            static_cast<int>(connection         ? info.snd_mss
+                    : settings.max_segment != 0 ? settings.max_segment
+                                                : 536));
     }
     case abi::k_tcp_keepidle:
         return store_integer(value, static_cast<int>(settings.keepalive_idle.seconds()));

@@ -67,8 +67,7 @@ public:
     usize count() const { return m_count.load(std::memory_order_relaxed); }
 
     /// Calls `visit` for every entry, under the shard's lock, until it returns false.
-    template<typename Visit>
-    void for_each(Visit visit)
+    template<typename Visit> void for_each(Visit visit)
     {
         for (Shard& shard : m_shards) {
             Locked lock(shard.lock);

@@ -23,8 +23,8 @@ void TcpConnection::arm_retransmit(Nanoseconds now)
     m_retransmit_kind = RetransmitKind::Timeout;
     m_retransmit_at = now + timeout;
     // A loss probe comes first, if all is well so far (RFC 8985, 7.2).
-    bool probe = m_handshake.sack && m_recovery == Recovery::None && m_lost_bytes == 0 && !m_probe_outstanding && m_rtt.has_sample()
-        && m_rtt.backoff() == 0 && m_sacked_bytes == 0;
+    bool probe = m_handshake.sack && m_recovery == Recovery::None && m_lost_bytes == 0 && !m_probe_outstanding
+        && m_rtt.has_sample() && m_rtt.backoff() == 0 && m_sacked_bytes == 0;
     if (!probe)
         return;
     Nanoseconds wait = m_rtt.smoothed() + m_rtt.smoothed();
@@ -39,7 +39,8 @@ void TcpConnection::arm_retransmit(Nanoseconds now)
 
 void TcpConnection::update_timer()
 {
-    Nanoseconds next = std::min({ m_retransmit_at, m_reorder_at, m_delayed_ack_at, m_keepalive_at, m_linger_at, m_cork_at });
+    Nanoseconds next
+        = std::min({ m_retransmit_at, m_reorder_at, m_delayed_ack_at, m_keepalive_at, m_linger_at, m_cork_at });
     if (next < m_armed_for) {
         m_armed_for = next;
         stack().arm(*this, next);
@@ -126,7 +127,8 @@ void TcpConnection::window_probe(Nanoseconds now)
     u8 limit = m_wait_queue ? 255 : k_max_orphan_retries;
     bool too_long = m_settings.user_timeout.value() > 0 && now - m_last_received >= m_settings.user_timeout;
     // A peer that answers may keep its window shut for ever; one that doesn't may not.
-    bool silent = m_probes >= k_max_retries && now - m_last_received > RttEstimator::k_max_timeout + RttEstimator::k_max_timeout;
+    bool silent = m_probes >= k_max_retries
+        && now - m_last_received > RttEstimator::k_max_timeout + RttEstimator::k_max_timeout;
     if (m_probes >= limit || too_long || silent) {
         fail(Errno::ETIMEDOUT);
         return;

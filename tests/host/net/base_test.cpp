@@ -30,13 +30,15 @@ struct TestTimer final : WheelTimer {
 
 TEST(IpAddress, ParsesAndPrints)
 {
-    for (const char* text : { "10.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "2001:db8::5:0:0:1", "1:2:3:4:5:6:7:8" }) {
+    for (const char* text :
+        { "10.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "2001:db8::5:0:0:1", "1:2:3:4:5:6:7:8" }) {
         auto address = IpAddress::parse(text);
         ASSERT_TRUE(address) << text;
         EXPECT_EQ(text_of(*address), text);
     }
     EXPECT_EQ(*IpAddress::parse("::ffff:10.0.0.1"), IpAddress::v4(10, 0, 0, 1));
-    for (const char* text : { "", "10.0.0", "10.0.0.256", "10.0.0.1.2", ":", ":::", "1:2", "1::2::3", "12345::", "1:2:3:4:5:6:7:8:9", "g::" })
+    for (const char* text : { "", "10.0.0", "10.0.0.256", "10.0.0.1.2", ":", ":::", "1:2", "1::2::3",
+             "12345::", "1:2:3:4:5:6:7:8:9", "g::" })
         EXPECT_FALSE(IpAddress::parse(text)) << text;
 }
 

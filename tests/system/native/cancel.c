@@ -84,8 +84,8 @@ static void nothing(int signal)
 int main(void)
 {
     void* (*const bodies[])(void*) = { blocked_in_read, spinning, testing, in_condition, disabled };
-    // The kernel ends a blocking call with EINTR for a cancellation; Linux, which stands in for it here, restarts it, so
-    // a second signal does this.
+    // The kernel ends a blocking call with EINTR for a cancellation; Linux, which stands in for it here, restarts it,
+    // so a second signal does this.
     const struct sigaction action = { .sa_handler = nothing };
     sigaction(SIGUSR2, &action, NULL);
     CHECK(pipe(pipe_ends) == 0);

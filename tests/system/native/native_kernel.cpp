@@ -1,5 +1,5 @@
-// A kernel that is Linux: liberemite.a's interface to libc, each system call made for real. An image linked with it runs
-// as a process on the build machine (aarch64: under qemu-user), which tests libc, libc++, the link script and the
+// A kernel that is Linux: liberemite.a's interface to libc, each system call made for real. An image linked with it
+// runs as a process on the build machine (aarch64: under qemu-user), which tests libc, libc++, the link script and the
 // compilers without our kernel. It relocates the image and makes its program headers as our kernel does.
 #include <elf.h>
 #include <stddef.h>
@@ -17,9 +17,9 @@ long linux_call(long n, long a = 0, long b = 0, long c = 0, long d = 0, long e =
     register long r8 asm("r8") = e;
     register long r9 asm("r9") = f;
     asm volatile("syscall"
-                 : "=a"(result)
-                 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                 : "rcx", "r11", "memory");
+        : "=a"(result)
+        : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+        : "rcx", "r11", "memory");
     return result;
 }
 constexpr int k_relative = R_X86_64_RELATIVE;
@@ -60,7 +60,10 @@ constexpr int k_relative = R_AARCH64_RELATIVE;
 #define ARGUMENTS5 ARGUMENTS4, e
 #define ARGUMENTS6 ARGUMENTS5, f
 #define SYSCALL(name, x86_64, aarch64, arity, format)                                                                  \
-    HIDDEN long __eremite_sys_##name(PARAMETERS##arity) { return linux_call(NUMBER(x86_64, aarch64) ARGUMENTS##arity); }
+    HIDDEN long __eremite_sys_##name(PARAMETERS##arity)                                                                \
+    {                                                                                                                  \
+        return linux_call(NUMBER(x86_64, aarch64) ARGUMENTS##arity);                                                   \
+    }
 #define UNIMPLEMENTED SYSCALL
 #include "syscall/table.inc"
 
@@ -181,7 +184,7 @@ HIDDEN long* native_start(long* stack)
     auto base = reinterpret_cast<uintptr_t>(__eremite_image_start);
     auto word = [&](uintptr_t offset) { return reinterpret_cast<uintptr_t*>(base + offset); };
     for (auto* rela = reinterpret_cast<Elf64_Rela*>(__eremite_rela_start);
-         rela != reinterpret_cast<Elf64_Rela*>(__eremite_rela_end); rela++) {
+        rela != reinterpret_cast<Elf64_Rela*>(__eremite_rela_end); rela++) {
         if (ELF64_R_TYPE(rela->r_info) == k_relative)
             *word(rela->r_offset) = base + rela->r_addend;
         else
@@ -189,7 +192,7 @@ HIDDEN long* native_start(long* stack)
     }
     uintptr_t* where = nullptr;
     for (auto* relr = reinterpret_cast<uintptr_t*>(__eremite_relr_start);
-         relr != reinterpret_cast<uintptr_t*>(__eremite_relr_end); relr++) {
+        relr != reinterpret_cast<uintptr_t*>(__eremite_relr_end); relr++) {
         if ((*relr & 1) == 0) {
             where = word(*relr);
             *where++ += base;

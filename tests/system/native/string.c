@@ -5,7 +5,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define CHECK(condition) ((condition) ? (void)0 : (printf("%s:%d: size %zu, offsets %zu and %zu: %s\n", __FILE__, __LINE__, size, to, from, #condition), abort()))
+#define CHECK(condition)                                                                                               \
+    ((condition)                                                                                                       \
+            ? (void)0                                                                                                  \
+            : (printf("%s:%d: size %zu, offsets %zu and %zu: %s\n", __FILE__, __LINE__, size, to, from, #condition),   \
+                  abort()))
 
 enum { k_room = 5000 };
 static unsigned char expected[k_room], got[k_room], original[k_room];
@@ -43,11 +47,13 @@ int main(void)
                 CHECK(got[2500 + to + i] == original[from + i]);
             CHECK(got[2500 + to + size] == original[2500 + to + size]);
 
-            CHECK(compare(got + 2500 + to, original + from, size) == 0 && differ(got + 2500 + to, original + from, size) == 0);
+            CHECK(compare(got + 2500 + to, original + from, size) == 0
+                && differ(got + 2500 + to, original + from, size) == 0);
             if (size != 0) {
                 size_t at = step * 37 % size;
                 got[2500 + to + at] ^= 0x80;
-                CHECK(sign(compare(got + 2500 + to, original + from, size)) == sign(got[2500 + to + at] - original[from + at]));
+                CHECK(sign(compare(got + 2500 + to, original + from, size))
+                    == sign(got[2500 + to + at] - original[from + at]));
                 CHECK(differ(got + 2500 + to, original + from, size) != 0);
             }
 

@@ -10,7 +10,8 @@
 #include <thread>
 #include <vector>
 
-#define CHECK(condition) ((condition) ? void() : (std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition), std::abort()))
+#define CHECK(condition)                                                                                               \
+    ((condition) ? void() : (std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition), std::abort()))
 
 static thread_local int t_counter = 7;
 alignas(128) static thread_local int t_aligned = 1;

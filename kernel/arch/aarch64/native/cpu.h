@@ -1,8 +1,8 @@
 // aarch64's inline parts of arch/cpu.h: the per-processor block is in TPIDR_EL1. Included by it.
 //
 // To read TPIDR_EL1 and then the block takes two instructions, and the thread may be moved to another processor between
-// them. The few sequences that have to do so with preemption on stand in restartable.S: a thread that is preempted inside
-// one begins it again.
+// them. The few sequences that have to do so with preemption on stand in restartable.S: a thread that is preempted
+// inside one begins it again.
 #pragma once
 
 namespace eremite::arch {

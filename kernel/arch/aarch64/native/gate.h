@@ -13,8 +13,8 @@
 /// Sets `record` to the record of a call.
 #define NATIVE_LOAD_RECORD(name, record)                                                                               \
     asm("adrp %0, __eremite_record_" #name "\n\tadd %0, %0, :lo12:__eremite_record_" #name : "=r"(record))
-/// Whether PerCpu::pending has one of `bits`. Moved to another processor in between, it sees that one's: whoever sets the
-/// word for a thread sends an interrupt as well.
+/// Whether PerCpu::pending has one of `bits`. Moved to another processor in between, it sees that one's: whoever sets
+/// the word for a thread sends an interrupt as well.
 #define NATIVE_TEST_PENDING(result, bits)                                                                              \
     do {                                                                                                               \
         unsigned long word;                                                                                            \

@@ -1,5 +1,5 @@
-// aarch64's page-table entries (Arm ARM, D8.3): 4 KiB granule, four levels, 48-bit addresses, stage 1 of EL1. TTBR0 holds
-// the application's half, TTBR1 the kernel's. Numbers of levels count from the leaves here: 3 is the root.
+// aarch64's page-table entries (Arm ARM, D8.3): 4 KiB granule, four levels, 48-bit addresses, stage 1 of EL1. TTBR0
+// holds the application's half, TTBR1 the kernel's. Numbers of levels count from the leaves here: 3 is the root.
 #pragma once
 
 namespace eremite::arch {
@@ -87,8 +87,8 @@ struct PageTableFormat {
             result.cache = CacheMode::WriteCombining;
         return result;
     }
-    /// Not every processor marks what it writes (FEAT_HAFDBS), so what can be written counts as written, and all that is
-    /// mapped as accessed.
+    /// Not every processor marks what it writes (FEAT_HAFDBS), so what can be written counts as written, and all that
+    /// is mapped as accessed.
     static constexpr bool is_dirty(u64 entry) { return (entry & k_read_only) == 0; }
     static constexpr bool is_accessed(u64 entry) { return (entry & k_accessed) != 0; }
     static constexpr u64 clear_accessed(u64 entry) { return entry; }

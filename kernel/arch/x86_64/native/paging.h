@@ -34,8 +34,8 @@ inline void invalidate_all()
 
 inline void clear_page(void* page)
 {
-    // Sixteen bytes a store, by one register that is saved: string instructions have a long start-up, and under emulation
-    // each word of theirs costs like an instruction.
+    // Sixteen bytes a store, by one register that is saved: string instructions have a long start-up, and under
+    // emulation each word of theirs costs like an instruction.
     u64 saved[2];
     void* end = page;
     asm volatile("movups %%xmm0, %[saved]\n"
