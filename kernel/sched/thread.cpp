@@ -4,6 +4,7 @@
 #include "sched/run_queue.h"
 #include "sched/scheduler.h"
 #include <algorithm>
+#include <span>
 
 namespace eremite {
 
