@@ -9,6 +9,13 @@
 #include <array>
 #include <atomic>
 
+/// Gates are only ever called directly: they need no landing pad.
+#if __has_cpp_attribute(gnu::nocf_check)
+#define GATE_DIRECT [[gnu::nocf_check]]
+#else
+#define GATE_DIRECT
+#endif
+
 #define GATE_PARAMETERS0 void
 #define GATE_PARAMETERS1 long a
 #define GATE_PARAMETERS2 long a, long b
@@ -54,7 +61,7 @@
 
 #define SYSCALL(name, x86_64, aarch64, arity, format)                                                                  \
     GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "0")                                                \
-    extern "C" [[gnu::nocf_check]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                                   \
+    extern "C" GATE_DIRECT long __eremite_sys_##name(GATE_PARAMETERS##arity)                                           \
     {                                                                                                                  \
         constexpr auto body = &eremite::Dispatch<&eremite::sys_##name>::call<GATE_TYPES##arity>;                       \
         if constexpr (eremite::never_returns(#name)) {                                                                 \
@@ -82,7 +89,7 @@
     {                                                                                                                  \
         return eremite::Dispatch<&eremite::sys_##name>::call(GATE_ARGUMENTS##arity);                                   \
     }                                                                                                                  \
-    extern "C" [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                                        \
+    extern "C" GATE_DIRECT [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                            \
     {                                                                                                                  \
         asm(NATIVE_GATE_JUMP(name, __eremite_gate));                                                                   \
     }
@@ -91,7 +98,7 @@
 
 #define UNIMPLEMENTED(name, x86_64, aarch64, arity, format)                                                            \
     GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "0")                                                \
-    extern "C" [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                                        \
+    extern "C" GATE_DIRECT [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                            \
     {                                                                                                                  \
         asm(NATIVE_RECORD_JUMP(name, __eremite_unimplemented));                                                        \
     }

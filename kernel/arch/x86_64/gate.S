@@ -1,4 +1,4 @@
-// The gates' common part (syscall/gate.h). RAX: the call's record; arguments where the C calling convention has them.
+// The gates' common part (syscall/gate.h). RAX: the call's record; R10: its body; arguments where the C calling convention has them.
 #define PENDING_SIGNAL 2
 #define PENDING_TRACE 4
 #define PERCPU_STACK %gs:8
@@ -18,8 +18,6 @@ __eremite_gate:
     push %rax
     testl $PENDING_TRACE, PERCPU_PENDING
     jnz traced
-    movslq (%rax), %r10
-    add %rax, %r10
     call *%r10
     // A thread that is interrupted from here on, while something becomes pending, goes back to here (traps.cpp).
     .globl __eremite_gate_check_start

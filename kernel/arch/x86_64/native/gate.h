@@ -4,8 +4,9 @@
 /// Which of the table's numbers is ours.
 #define NATIVE_SYSCALL_NUMBER(x86_64, aarch64) x86_64
 
-/// The whole of a gate that changes the stack: the record goes to the common part, gate.S.
-#define NATIVE_GATE_JUMP(name, target) "lea __eremite_record_" #name "(%rip), %rax\n\tjmp " #target
+/// The whole of a gate that changes the stack: record and body go to the common part, gate.S.
+#define NATIVE_GATE_JUMP(name, target)                                                                                 \
+    "lea __eremite_record_" #name "(%rip), %rax\n\tlea __eremite_body_" #name "(%rip), %r10\n\tjmp " #target
 /// A gate whose target is a C function of the record alone.
 #define NATIVE_RECORD_JUMP(name, target) "lea __eremite_record_" #name "(%rip), %rdi\n\tjmp " #target
 /// Sets `record` to the record of a call.
