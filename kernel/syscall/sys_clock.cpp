@@ -116,8 +116,8 @@ Result<long> sys_clock_nanosleep(
     int clock, int flags, UserPointer<abi::TimeSpec> time, UserPointer<abi::TimeSpec> remaining)
 {
     bool realtime = is_realtime_clock(clock);
-    bool monotonic = clock == abi::k_clock_monotonic || clock == abi::k_clock_boottime
-        || clock == abi::k_clock_boottime_alarm;
+    bool monotonic
+        = clock == abi::k_clock_monotonic || clock == abi::k_clock_boottime || clock == abi::k_clock_boottime_alarm;
     // CPU clocks can be slept on with Linux; a thread that waits for its own never wakes (EINVAL there, too).
     if (!realtime && !monotonic)
         return clock == abi::k_clock_thread_cputime ? Errno::EINVAL : Errno::EOPNOTSUPP;

@@ -24,10 +24,12 @@ Result<long> sys_setsid();
 Result<long> sys_fork();
 Result<long> sys_vfork();
 Result<long> sys_execve(UserString path, UserPointer<u64> arguments, UserPointer<u64> environment);
-Result<long> sys_execveat(int directory, UserString path, UserPointer<u64> arguments, UserPointer<u64> environment, int flags);
+Result<long> sys_execveat(
+    int directory, UserString path, UserPointer<u64> arguments, UserPointer<u64> environment, int flags);
 /// ECHILD: a process that can't have children has none.
 Result<long> sys_wait4(int pid, UserPointer<i32> status, int options, UserPointer<abi::ResourceUsage> usage);
-Result<long> sys_waitid(int type, int id, UserPointer<u8> information, int options, UserPointer<abi::ResourceUsage> usage);
+Result<long> sys_waitid(
+    int type, int id, UserPointer<u8> information, int options, UserPointer<abi::ResourceUsage> usage);
 /// IPC between processes: as fork.
 Result<long> sys_shmget(int key, usize size, int flags);
 Result<long> sys_semget(int key, int count, int flags);

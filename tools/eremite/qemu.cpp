@@ -13,6 +13,41 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// QEMU's sizes: MiB unless a letter says otherwise; 0 if it is none.
+std::uint64_t bytes_of(const std::string& size)
+{
+    char* end = nullptr;
+    const std::uint64_t number = std::strtoull(size.c_str(), &end, 10);
+    switch (*end) {
+    case 'K':
+    case 'k':
+        return number << 10;
+    case 'G':
+    case 'g':
+        return number << 30;
+    case 'T':
+    case 't':
+        return number << 40;
+    default:
+        return number << 20;
+    }
+}
+
+/// A machine without memory where the image goes cannot even say so.
+void check_memory(const Elf& elf, const std::string& memory)
+{
+    const std::uint64_t bytes = bytes_of(memory);
+    const std::uint64_t base = elf.arch() == Arch::aarch64 ? 0x4000'0000 : 0;
+    std::uint64_t end = 0;
+    for (const auto& segment : elf.segments()) {
+        if (segment.type == 1 && segment.physical_address >= base)
+            end = std::max(end, segment.physical_address - base + segment.memory_size);
+    }
+    if (bytes < end)
+        fail("--memory {}: too little memory: {} alone reaches up to {} KiB", memory, elf.path().string(),
+            (end + 1023) >> 10);
+}
+
 /// A value within a comma-separated QEMU option.
 std::string in_option(std::string_view text)
 {
@@ -234,6 +269,7 @@ private:
         if (elf.arch() != m_options.arch)
             fail("{} is built for {}, not for {}", image.string(), name_of(elf.arch()), name_of(m_options.arch));
         check_bootable(elf);
+        check_memory(elf, m_options.memory);
         Path root_archive;
         if (!m_options.root.empty()) {
             if (!fs::exists(m_options.root))

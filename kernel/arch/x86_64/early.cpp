@@ -83,7 +83,8 @@ void map_pages(u64 virtual_start, u64 physical, u64 length, PageAttributes attri
 void map_direct(u64 start, u64 end, bool have_gigabyte_pages)
 {
     while (start < end) {
-        // What is there already stays: the page, whatever its size, that covers this address; below a table, a smaller one.
+        // What is there already stays: the page, whatever its size, that covers this address; below a table, a smaller
+        // one.
         u64 table = s_root;
         unsigned level = Format::k_levels - 1;
         u64 entry;
