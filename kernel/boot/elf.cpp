@@ -183,10 +183,10 @@ std::string_view parse_elf(std::span<const u8> file, u16 machine, ElfImage& imag
             && file.size() - segment.offset >= segment.file_size)
             have_note = find_note(file.subspan(segment.offset, segment.file_size), note);
     }
-    if (image.count == 0)
-        return "the application's ELF file has nothing to load";
     if (!have_note)
         return "the program holds no Eremite kernel";
+    if (image.count == 0)
+        return "the application's ELF file has nothing to load";
     if (note.version < k_loader_agreement)
         return "the application's kernel is older than this loader: build the application again";
     if (note.version > k_loader_agreement)

@@ -56,6 +56,7 @@ refuses 'no architecture sparc' "$EREMITE" run --arch sparc image
 refuses 'built for x86_64, not for aarch64' "$EREMITE" run --arch aarch64 image
 refuses 'HOSTPORT:GUESTPORT' "$EREMITE" run --publish 80 image
 refuses 'no machine vax' "$EREMITE" run --machine vax image
+refuses 'too little memory' "$EREMITE" run --memory 1M image
 refuses 'is no folder' "$EREMITE" run --share /nowhere:/mnt image
 refuses 'there is no /nowhere' "$EREMITE" run --disk /nowhere image
 refuses 'no such file or folder' "$EREMITE" run --root /nowhere image
