@@ -27,10 +27,11 @@ template<typename T> void erase(T& value)
     asm volatile("" : : "r"(&value) : "memory");
 }
 
-/// Eight words of the processor's generator; false where there is none.
+/// 256 bits of the processor's generator; false where there is none. The cycle counter goes with them: should the
+/// generator be a bad one, machines still differ.
 bool add_hardware(RandomGenerator& generator)
 {
-    std::array<u64, 8> words;
+    std::array<u64, 4> words;
     for (u64& word : words) {
         bool there = false;
         for (unsigned attempt = 0; attempt < 10 && !there; ++attempt)
@@ -38,7 +39,8 @@ bool add_hardware(RandomGenerator& generator)
         if (!there)
             return false;
     }
-    generator.add(bytes_of(words), 512);
+    words[0] ^= arch::cycle_counter();
+    generator.add(bytes_of(words), 256);
     erase(words);
     return true;
 }
@@ -79,8 +81,6 @@ void begin(RandomGenerator& generator)
     auto seed = std::span(info.seed).first(std::min<usize>(info.seed_length, info.seed.size()));
     generator.add(seed, static_cast<u32>(seed.size() * 8));
     std::ranges::fill(seed, u8 { 0 });
-    u64 cycles = arch::cycle_counter();
-    generator.add(bytes_of(cycles), 0);
     if (!add_hardware(generator))
         add_jitter(generator);
 }

@@ -100,8 +100,19 @@ void map_direct(u64 start, u64 end, bool have_gigabyte_pages)
             level = std::min(level, have_gigabyte_pages ? 2u : 1u);
             while (level > 0 && ((start & (size_of(level) - 1)) != 0 || end - start < size_of(level)))
                 --level;
-            entry_for(k_direct_map_base + start, level)
-                = Format::leaf_entry(PhysicalAddress(start), { .writable = true }, level);
+            // Entries that follow in the same table need no walk.
+            u64* first = &entry_for(k_direct_map_base + start, level);
+            unsigned index = Format::index(VirtualAddress(k_direct_map_base + start), level);
+            std::span<u64> rest(first, 512 - index);
+            for (u64& empty : rest) {
+                if (Format::is_present(empty) || end - start < size_of(level))
+                    break;
+                empty = Format::leaf_entry(PhysicalAddress(start), { .writable = true }, level);
+                start += size_of(level);
+                if (start >= end)
+                    break;
+            }
+            continue;
         }
         start = align_down(start, size_of(level)) + size_of(level);
     }
@@ -300,7 +311,7 @@ void set_early_entry(u64 address, u64 entry)
     u64 image_start = info.image.start.value();
     u64 image_end = image_start + info.image.length;
     // The BIOS area holds the firmware's tables; it isn't in every map.
-    map_direct(0, std::min<u64>(image_start, 1_MiB), gigabyte_pages);
+    map_direct(0, std::min<u64>(image_start, k_large_page_size), gigabyte_pages);
     for (const MemoryRange& range : info.memory()) {
         if (range.kind != MemoryKind::Usable && range.kind != MemoryKind::AcpiTables)
             continue;
