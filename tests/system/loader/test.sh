@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The separate loader, started by QEMU's own command line: an application runs, and each kind of bad file gets one clear
 # line.
+# arch: x86_64
 # timeout: 300
 set -euo pipefail
 
