@@ -39,6 +39,11 @@ inline long to_register(long result)
 template<auto Function> inline constexpr bool k_restarts = false;
 #define RESTARTS(function) template<> inline constexpr bool k_restarts<function> = true
 
+/// A call that only returns a constant, and so makes nothing pending. With isolation `none` it is that constant and no
+/// more: no look for signals at its exit, and none for strace. Said next to the declaration: IS_TRIVIAL(sys_getppid);
+template<auto Function> inline constexpr bool k_is_trivial = false;
+#define IS_TRIVIAL(function) template<> inline constexpr bool k_is_trivial<function> = true
+
 /// Keeps the arguments for the exit of the call. Defined by sched/thread.cpp.
 void remember_interrupted_call(std::span<const u64> arguments);
 

@@ -72,6 +72,8 @@
                 __eremite_trace_enter(record, arguments.data());                                                       \
             return __eremite_call_on_kernel_stack(reinterpret_cast<void*>(body), arguments[0], arguments[1]);          \
         }                                                                                                              \
+        if constexpr (eremite::k_is_trivial<&eremite::sys_##name>)                                                     \
+            return body(GATE_ARGUMENTS##arity);                                                                        \
         long result = body(GATE_ARGUMENTS##arity);                                                                     \
         if (eremite::gate_is_pending()) [[unlikely]] {                                                                 \
             const eremite::SyscallRecord* record;                                                                      \

@@ -45,16 +45,6 @@ Result<long> sys_exit_group(int status)
 
 // --- Numbers
 
-long sys_getpid()
-{
-    return k_process_id;
-}
-
-long sys_getppid()
-{
-    return 0; // as init's
-}
-
 Result<long> sys_getpgid(int pid)
 {
     return is_self(pid) ? Result<long>(k_process_id) : Errno::ESRCH;

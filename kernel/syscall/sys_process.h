@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "abi/process.h"
+#include "sched/process.h"
 #include "syscall/dispatch.h"
 
 namespace eremite {
@@ -12,8 +13,17 @@ namespace eremite {
 Result<long> sys_exit(int status);
 Result<long> sys_exit_group(int status);
 
-long sys_getpid();
-long sys_getppid();
+inline long sys_getpid()
+{
+    return k_process_id;
+}
+IS_TRIVIAL(sys_getpid);
+/// 0: the parent is outside of the machine.
+inline long sys_getppid()
+{
+    return 0;
+}
+IS_TRIVIAL(sys_getppid);
 Result<long> sys_getpgid(int pid);
 long sys_getpgrp();
 Result<long> sys_setpgid(int pid, int group);
