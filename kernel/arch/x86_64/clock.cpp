@@ -123,11 +123,28 @@ u64 multiply_divide(u64 a, u64 b, u64 c)
     return low;
 }
 
-u16 read_pit()
+/// The PIT's counter and the TSC at one moment. A virtual processor may lose its own between the two: the closest pair
+/// of a few is taken.
+struct Moment {
+    u64 tsc { 0 };
+    u16 count { 0 };
+};
+Moment read_moment()
 {
-    out8(k_pit_control, 0x00); // latch counter 0
-    u16 low = in8(k_pit_counter0);
-    return static_cast<u16>(low | in8(k_pit_counter0) << 8);
+    Moment best;
+    u64 closest = ~u64 { 0 };
+    for (int i = 0; i < 4 && closest > 20'000; ++i) {
+        u64 before = cycle_counter();
+        out8(k_pit_control, 0x00); // latch counter 0
+        u64 after = cycle_counter();
+        u16 low = in8(k_pit_counter0);
+        auto count = static_cast<u16>(low | in8(k_pit_counter0) << 8);
+        if (after - before < closest) {
+            closest = after - before;
+            best = { before + closest / 2, count };
+        }
+    }
+    return best;
 }
 
 u64 multiplier_of(u64 rate)
@@ -147,8 +164,7 @@ u64 convert(const Conversion& conversion, u64 tsc)
 /// Brings the reference up to now. `rate` (Hz, 0: unknown) tells how often the PIT has come round since.
 void advance_reference(u64 rate)
 {
-    u64 tsc = cycle_counter();
-    u16 count = read_pit();
+    auto [tsc, count] = read_moment();
     u64 ticks = static_cast<u16>(s_reference.last_count - count); // it counts down
     if (rate != 0) {
         u64 expected = multiply_divide(tsc - s_reference.last_tsc, k_pit_rate, rate);
@@ -162,8 +178,7 @@ void advance_reference(u64 rate)
 
 u64 measured_rate()
 {
-    return static_cast<u64>(
-        static_cast<u128>(s_reference.last_tsc - s_reference.tsc) * k_pit_rate / std::max<u64>(s_reference.ticks, 1));
+    return multiply_divide(s_reference.last_tsc - s_reference.tsc, k_pit_rate, std::max<u64>(s_reference.ticks, 1));
 }
 
 void refine()
@@ -178,8 +193,9 @@ void refine()
         // Never backwards.
         u64 base = std::max(convert(conversion, s_reference.last_tsc), truth);
         s_conversion.write({ s_reference.last_tsc, base, multiplier_of(rate) });
-        // Each is some ten times better than the one before; after a minute it is as good as the PIT is.
-        u64 next = elapsed > 60 * rate ? ~u64 { 0 } : s_reference.tsc + std::max(elapsed * 10, rate / 100);
+        // Each is some four times better than the one before, so that the PIT's rounds in between can be counted; after
+        // a minute it is as good as the PIT is.
+        u64 next = elapsed > 60 * rate ? ~u64 { 0 } : s_reference.tsc + elapsed * 4;
         s_next_refinement.store(next, std::memory_order_relaxed);
         s_refining.store(false, std::memory_order_release);
     }
@@ -195,7 +211,8 @@ void start_clock_reference()
     out8(k_pit_control, 0x34);
     out8(k_pit_counter0, 0);
     out8(k_pit_counter0, 0);
-    s_reference.tsc = s_reference.last_tsc = cycle_counter();
+    auto [tsc, count] = read_moment();
+    s_reference = { .tsc = tsc, .last_tsc = tsc, .ticks = 0, .last_count = count };
 }
 
 void initialize_clock()
@@ -214,7 +231,8 @@ void initialize_clock()
         u64 rate = s_reference.ticks < 100 ? k_second : measured_rate();
         multiplier = multiplier_of(rate);
         if (s_reference.ticks >= 100)
-            s_next_refinement.store(s_reference.tsc + rate / 100, std::memory_order_relaxed);
+            s_next_refinement.store(
+                s_reference.tsc + (s_reference.last_tsc - s_reference.tsc) * 4, std::memory_order_relaxed);
     }
     s_conversion.write({ start, 0, multiplier });
 }
