@@ -2,6 +2,7 @@
 
 #include "arch/clock.h"
 #include "base/component.h"
+#include "boot/options.h"
 #include "device/console.h"
 #include "file/line_discipline.h"
 #include "sched/signal_hooks.h"
@@ -226,18 +227,17 @@ Result<> open_standard_files()
 {
     if (!s_input)
         s_input = TRY(make<Input>()).leak();
+    if (boot_option("console") == std::string_view("noecho")) {
+        // What comes in is not typed by a person: a pipe, a file.
+        Locked lock(s_input->lock);
+        abi::Termios settings = s_input->discipline.settings();
+        settings.local_flags &= ~abi::k_echo;
+        s_input->discipline.set_settings(settings);
+    }
     RefPtr<File> file = TRY(open_console(abi::k_o_rdwr));
     for (int fd = 0; fd < 3; ++fd)
         TRY(fd_table().install_at(fd, file, false));
     return {};
-}
-
-void disable_console_echo()
-{
-    Locked lock(s_input->lock);
-    abi::Termios settings = s_input->discipline.settings();
-    settings.local_flags &= ~abi::k_echo;
-    s_input->discipline.set_settings(settings);
 }
 
 void watch_console_input()

@@ -12,9 +12,6 @@ Result<> open_standard_files();
 /// Another open file description of the console (/dev/console, /dev/tty). ENOMEM.
 Result<RefPtr<File>> open_console(u32 flags);
 
-/// Input is not a person's: no echo (command line `console=noecho`).
-void disable_console_echo();
-
 /// Takes input from now on, so that Ctrl-C (SIGINT) and Ctrl-\ (SIGQUIT) work though nobody reads; reading does so by
 /// itself.
 void watch_console_input();

@@ -232,6 +232,21 @@ Result<RefPtr<Dentry>> DentryCache::create_unnamed(Dentry& directory, RefPtr<Ino
     return dentry;
 }
 
+Result<RefPtr<Dentry>> DentryCache::create_memory_file(RefPtr<Inode> inode, std::string_view name)
+{
+    Vector<char> text;
+    TRY(text.try_append(std::span(std::string_view("memfd:"))));
+    TRY(text.try_append(std::span(name)));
+    const std::string_view whole(text.begin(), text.size());
+    String long_name = TRY(prepare_name(whole));
+    // A root of its own to hang from, which nobody can walk to.
+    RefPtr<Dentry> root = TRY(create_root(inode));
+    RefPtr<Dentry> dentry = TRY(create_root(std::move(inode)));
+    set_name(*dentry, root.leak(), PackedName(whole), std::move(long_name));
+    dentry->m_flags.fetch_or(Dentry::Removed, std::memory_order_relaxed);
+    return dentry;
+}
+
 Dentry* DentryCache::find(Dentry& directory, const PackedName& packed, std::string_view name)
 {
     for (Dentry* dentry = bucket_of(&directory, packed.hash).load(std::memory_order_relaxed); dentry;

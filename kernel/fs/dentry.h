@@ -97,6 +97,9 @@ public:
     /// A file without a name. ENOMEM.
     static Result<RefPtr<Dentry>> create_unnamed(Dentry& directory, RefPtr<Inode> inode);
 
+    /// Likewise one in no directory: "/memfd:NAME" is its path. ENOMEM.
+    static Result<RefPtr<Dentry>> create_memory_file(RefPtr<Inode> inode, std::string_view name);
+
     /// The whole walk from `start` without a lock, if every name is cached and nothing is out of the ordinary; else
     /// null.
     static RefPtr<Dentry> walk(Dentry& start, std::string_view path, bool follow_last);

@@ -179,6 +179,7 @@ public:
     std::atomic<u32> watch_count { 0 };
     /// The pipe behind a FIFO while it is open.
     std::atomic<void*> fifo { nullptr };
+    u32 fifo_users { 0 }; // under the lock of fs/fifo.cpp
 
 protected:
     Inode(FileSystem& file_system, u64 number, u32 mode);

@@ -5,6 +5,7 @@
 #include "syscall/sys_directory.h"
 #include "syscall/sys_file.h"
 #include "syscall/sys_futex.h"
+#include "syscall/sys_inotify.h"
 #include "syscall/sys_memory.h"
 #include "syscall/sys_path.h"
 #include "syscall/sys_poll.h"
@@ -14,3 +15,4 @@
 #include "syscall/sys_signal.h"
 #include "syscall/sys_thread.h"
 #include "syscall/sys_time.h"
+#include "syscall/sys_transfer.h"

@@ -186,6 +186,8 @@ Result<long> sys_readlinkat(int fd, UserString path, UserPointer<u8> buffer, isi
     if (size <= 0)
         return Errno::EINVAL;
     RefPtr<Dentry> dentry = TRY(resolve_user(fd, path, false, true));
+    if (!dentry->inode().is_symlink())
+        return Errno::EINVAL;
     String target = TRY(dentry->inode().read_link());
     const std::string_view text = target.view().substr(0, static_cast<usize>(size));
     TRY(copy_to_user(buffer.address(), text.data(), text.size()));

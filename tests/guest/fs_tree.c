@@ -62,7 +62,9 @@ static void test_open(void)
     CHECK_EQ(close(fd), 0);
     CHECK_ERRNO(close(fd), EBADF);
     fd = open(".", O_TMPFILE | O_RDWR, 0600);
-    if (CHECK(fd >= 0)) {
+    if (fd < 0) {
+        CHECK_EQ(errno, EOPNOTSUPP); /* virtio-fs has none */
+    } else {
         CHECK_EQ(write(fd, "tmp", 3), 3);
         CHECK_EQ(fstat(fd, &st), 0);
         CHECK_EQ(st.st_nlink, 0);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace tool {
 
@@ -330,6 +331,8 @@ private:
             words.push_back("boot-trace");
         if (m_options.gdb)
             words.push_back("nokaslr");
+        if (::isatty(0) == 0)
+            words.push_back("console=noecho");
         if (!m_options.isolation.empty())
             words.push_back("isolation=" + m_options.isolation);
         if (!m_options.append.empty())
