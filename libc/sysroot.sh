@@ -65,7 +65,7 @@ step() {
     fi
     say "  $((SECONDS - start)) s"
 }
-for recipe in headers musl runtimes; do source "$libc/recipe/$recipe.sh"; done
+for recipe in headers musl runtimes join; do source "$libc/recipe/$recipe.sh"; done
 
 sources_musl=$("$libc/fetch.sh" musl)
 sources_musl_debian=$("$libc/fetch.sh" musl-debian)
@@ -79,6 +79,7 @@ step install_kernel_headers "libc++'s headers for the kernel"
 step build_string_functions "memcpy and its like"
 step build_builtins "compiler-rt's builtins"
 step install_libcxx "libc++, libc++abi, libunwind"
+step join_libraries "joining of libc and libc++"
 
 touch "$work/sysroot/complete"
 rm -rf "$sysroot"

@@ -1,5 +1,5 @@
 # sqlite's shell, from its source package, makes a database in the root file system, queries it, and finds it whole.
-# timeout: 300
+# timeout: 600
 fail() { echo "FAIL: $*"; exit 1; }
 
 mkdir root
@@ -28,6 +28,6 @@ cat >expected <<'END'
 ok
 1.4142135623731|OK
 END
-"$EREMITE" run --arch "$ARCH" --isolation "$ISOLATION" --memory 256M --timeout 200 --root root sqlite /database ".read /script.sql" </dev/null >output ||
+"$EREMITE" run --arch "$ARCH" --isolation "$ISOLATION" --memory 256M --timeout 200 --env HOME=/ --root root sqlite /database ".read /script.sql" </dev/null >output ||
     fail "status $?"
 tr -d '\r' <output | diff expected - || fail "sqlite said something else"

@@ -1,5 +1,5 @@
 # Existing programs build with CMake, make and autotools, and run; the compilers answer as compilers do.
-# timeout: 300
+# timeout: 600
 sdk=${SDK:-$EREMITE_ROOT/build/$ARCH/sdk}
 cc=$sdk/bin/eremite-clang
 cxx=$sdk/bin/eremite-clang++
