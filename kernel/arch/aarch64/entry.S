@@ -5,6 +5,12 @@
 
 #include "arch/aarch64/registers.h"
 
+    .macro mov_64 register, value
+    movz \register, #((\value) & 0xffff)
+    movk \register, #(((\value) >> 16) & 0xffff), lsl #16
+    movk \register, #(((\value) >> 32) & 0xffff), lsl #32
+    .endm
+
     .section .head.text, "ax", @progbits
     .globl __eremite_image_header
     .hidden __eremite_image_header

@@ -21,8 +21,3 @@
 
 /// Memory behind the image that its first page tables may take.
 #define EARLY_MEMORY 0x200000
-
-#ifdef __ASSEMBLER__
-.macro mov_64 register, value movz \register, #((\value) & 0xffff) movk \register,
-#(((\value)>> 16) & 0xffff), lsl #16 movk \register, #(((\value)>> 32) & 0xffff), lsl #32 .endm
-#endif
