@@ -205,7 +205,8 @@ int main(int argc, char** argv)
     long before = free_memory();
     run(seconds);
     long after = free_memory();
-    printf("%ld threads, %ld mappings, %ld times no memory, %ld signals sent, %ld seen, free before %ld after %ld KiB\n",
+    printf(
+        "%ld threads, %ld mappings, %ld times no memory, %ld signals sent, %ld seen, free before %ld after %ld KiB\n",
         (long)s_created, (long)s_maps, (long)s_no_memory, (long)s_signals_sent, (long)s_signals_seen, before, after);
     CHECK_EQ(s_wrong, 0);
     CHECK(s_created > THREADS);

@@ -1,5 +1,5 @@
-// What libc++ makes of threads: thread, mutexes, condition variables, futures, barriers, latches, semaphores, waiting on
-// atomics, thread_local with destructors, call_once, streams used in parallel. Repeated, for what goes wrong seldom.
+// What libc++ makes of threads: thread, mutexes, condition variables, futures, barriers, latches, semaphores, waiting
+// on atomics, thread_local with destructors, call_once, streams used in parallel. Repeated, for what goes wrong seldom.
 // machines: q35 virt
 // options: --smp 4
 // oracle: native

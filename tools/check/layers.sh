@@ -11,7 +11,7 @@ offend() {
 
 # Headers that are part of the language all layers speak, wherever they lie: what the boot hands over, how to give up, and
 # the types by which application memory is seen.
-contracts='boot/options\.h|boot/boot_info\.h|boot/image\.h|boot/panic\.h|syscall/user_pointer\.h'
+contracts='boot/options\.h|boot/boot_info\.h|boot/image\.h|boot/panic\.h|syscall/user_pointer\.h|syscall/sys_process\.h'
 
 # forbid FOLDER FOLDER...: nothing in the first includes anything of the others. boot/main.cpp composes: it may all.
 forbid() {
@@ -34,7 +34,7 @@ forbid device boot drivers net fs syscall
 forbid net    boot drivers fs syscall
 forbid fs     boot drivers net syscall
 forbid drivers boot net fs syscall
-forbid file   boot drivers net fs syscall
+forbid file   boot drivers net syscall
 forbid isolation boot drivers net fs file
 
 # Conditionals on an architecture belong in arch/ and libc/ alone.

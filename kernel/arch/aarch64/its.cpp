@@ -1,5 +1,5 @@
-// GICv3's interrupt translation service (Arm IHI 0069, chapter 5): a message, by device and event, becomes an LPI on some
-// processor. Set up when the first message is bound, so that a machine without PCI devices pays nothing.
+// GICv3's interrupt translation service (Arm IHI 0069, chapter 5): a message, by device and event, becomes an LPI on
+// some processor. Set up when the first message is bound, so that a machine without PCI devices pays nothing.
 #include "arch/aarch64/early.h"
 #include "arch/aarch64/gic.h"
 #include "arch/aarch64/smp.h"
@@ -127,7 +127,8 @@ Result<> set_up()
         while ((k_page_size << order) < bytes)
             ++order;
         PhysicalAddress table = TRY(zeroed_frames(order));
-        write64(registers, at, k_valid | k_cacheable | table.value() | (kind << 56) | ((bytes + k_page_size - 1) / k_page_size - 1));
+        write64(registers, at,
+            k_valid | k_cacheable | table.value() | (kind << 56) | ((bytes + k_page_size - 1) / k_page_size - 1));
     }
     PhysicalAddress commands = TRY(zeroed_frames(0));
     s_commands = { static_cast<u64*>(direct_map(commands)), k_page_size / 8 };

@@ -55,7 +55,8 @@ public:
                 m_block_size = size;
         }
         if (m_transport.has(k_size_max))
-            m_max_transfer = std::max<usize>(align_down(m_transport.read_configuration32(8), k_sector_size), k_sector_size);
+            m_max_transfer
+                = std::max<usize>(align_down(m_transport.read_configuration32(8), k_sector_size), k_sector_size);
         TRY(m_queue.create("virtio-blk", 0, 128, 4));
         TRY(m_transport.set_configuration_handler(
             [](void* self) { static_cast<BlockDriver*>(self)->on_configuration_interrupt(); }, this));
@@ -120,8 +121,7 @@ private:
         return {};
     }
 
-    Result<> request(
-        u32 type, u64 sector, std::span<const u8> readable, std::span<u8> writable, u32 discard_count = 0)
+    Result<> request(u32 type, u64 sector, std::span<const u8> readable, std::span<u8> writable, u32 discard_count = 0)
     {
         auto envelope = TRY(make<Envelope>());
         envelope->type = type;

@@ -7,8 +7,8 @@
 
 namespace eremite::virtio {
 
-/// Any thread; sleeps. When the device breaks the rules, asks for a reset or disappears, it is reset, so that it writes to
-/// nothing any more, and every request ends with EIO, those to come as well.
+/// Any thread; sleeps. When the device breaks the rules, asks for a reset or disappears, it is reset, so that it writes
+/// to nothing any more, and every request ends with EIO, those to come as well.
 class RequestQueue {
 public:
     explicit RequestQueue(Transport& transport)

@@ -93,8 +93,9 @@ u32 CongestionControl::cubic_target(Nanoseconds smoothed_rtt, Nanoseconds now)
     i64 t = (now - m_epoch).milliseconds() + smoothed_rtt.milliseconds() - m_k_milliseconds;
     t = std::clamp<i64>(t, -1'000'000, 1'000'000);
     // 0.4 * (t/1000)^3 segments, as bytes.
-    __int128 delta = static_cast<__int128>(t) * t * t * 4 * m_mss / 10'000'000'000;
-    i64 target = static_cast<i64>(m_window_max) + static_cast<i64>(delta);
+    // In two steps: 128-bit division would come from the application's library.
+    i64 delta = t * t * t / 1'000'000 * 4 * m_mss / 10'000;
+    i64 target = static_cast<i64>(m_window_max) + delta;
     // Never more than half again in a round trip.
     return static_cast<u32>(std::clamp<i64>(target, m_window, std::min<i64>(i64 { m_window } * 3 / 2, k_max_window)));
 }
