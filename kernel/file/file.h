@@ -4,7 +4,6 @@
 
 #include "abi/fs.h"
 #include "base/component.h"
-#include "base/component.h"
 #include "base/owned.h"
 #include "base/result.h"
 #include "base/string.h"
@@ -71,8 +70,8 @@ public:
         set_flags(flags);
         return {};
     }
-    /// The pages behind a mapping of this file (its PageCache, usually); ENODEV where it can't be mapped. Lives as long as
-    /// this File does.
+    /// The pages behind a mapping of this file (its PageCache, usually); ENODEV where it can't be mapped. Lives as long
+    /// as this File does.
     virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }

@@ -80,7 +80,8 @@ void InotifyFile::on_event(Inode& inode, u32 mask, std::string_view name, u32 co
                 continue;
             file->queue(file->m_watches[i], mask, name, cookie);
             const bool gone = name.empty() && (mask & k_in_delete_self) != 0;
-            if (gone || ((file->m_watches[i].mask & k_oneshot) != 0 && (mask & file->m_watches[i].mask & k_all_events) != 0))
+            if (gone
+                || ((file->m_watches[i].mask & k_oneshot) != 0 && (mask & file->m_watches[i].mask & k_all_events) != 0))
                 static_cast<void>(file->remove_at(i).is_error());
             break;
         }

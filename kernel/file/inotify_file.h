@@ -26,8 +26,7 @@ public:
     Result<String> description() override { return String::create("anon_inode:inotify"); }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     explicit InotifyFile(u32 flags)
         : File(flags)
     {

@@ -1,4 +1,5 @@
-// /dev: a file system in memory with the usual nodes, and what opening a character device gives, wherever its node lies.
+// /dev: a file system in memory with the usual nodes, and what opening a character device gives, wherever its node
+// lies.
 #include "fs/devfs.h"
 
 #include "base/log.h"

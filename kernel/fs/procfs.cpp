@@ -187,7 +187,7 @@ public:
         if (position <= 1 && !sink.add({ "..", parent, directory_type, 2 }))
             return {};
         for (int fd = fd_table().next_open(static_cast<int>(std::max<u64>(position, 2) - 2)); fd >= 0;
-             fd = fd_table().next_open(fd + 1)) {
+            fd = fd_table().next_open(fd + 1)) {
             std::array<char, 12> text;
             const auto next = static_cast<u64>(fd) + 3;
             if (!sink.add({ format(text, "{}", fd), number() + next, abi::k_s_iflnk >> 12, next }))

@@ -108,7 +108,8 @@ void status(TextSink& sink)
 {
     const auto memory = address_space().statistics();
     const u64 resident = memory.resident * (k_page_size / 1024);
-    format_to(sink, "Name:\t{}\nUmask:\t0022\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n", program_name());
+    format_to(
+        sink, "Name:\t{}\nUmask:\t0022\nState:\tR (running)\nTgid:\t1\nNgid:\t0\nPid:\t1\nPPid:\t0\n", program_name());
     format_to(sink, "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t0\n");
     format_to(sink, "VmPeak:\t{:8} kB\nVmSize:\t{:8} kB\nVmLck:\t{:8} kB\n", memory.mapped / 1024, memory.mapped / 1024,
         memory.locked / 1024);
@@ -137,7 +138,8 @@ void self_stat(TextSink& sink)
 {
     const auto memory = address_space().statistics();
     format_to(sink, "1 ({}) R 0 1 1 0 -1 0 {} 0 0 0 {} 0 0 0 20 0 {} 0 0 {} {} 18446744073709551615", program_name(),
-        memory.faults, ticks(processor_time()), ThreadTable::application_thread_count(), memory.mapped, memory.resident);
+        memory.faults, ticks(processor_time()), ThreadTable::application_thread_count(), memory.mapped,
+        memory.resident);
     for (int i = 0; i < 27; ++i)
         sink.write(" 0");
     sink.write("\n");
@@ -211,7 +213,8 @@ void statistics(TextSink& sink)
     format_to(sink, "cpu  {} 0 0 0 0 0 0 0 0 0\n", busy);
     for (u32 cpu = 0; cpu < online_cpu_count(); ++cpu)
         format_to(sink, "cpu{} {} 0 0 0 0 0 0 0 0 0\n", cpu, busy / online_cpu_count());
-    format_to(sink, "btime {}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", (realtime_now() - arch::now()).seconds());
+    format_to(
+        sink, "btime {}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", (realtime_now() - arch::now()).seconds());
 }
 
 void version(TextSink& sink)
@@ -278,8 +281,7 @@ void boot_id(TextSink& sink)
     write_uuid(sink, s_id);
 }
 
-template<u64 Value>
-void number(TextSink& sink)
+template<u64 Value> void number(TextSink& sink)
 {
     format_to(sink, "{}\n", Value);
 }

@@ -32,8 +32,14 @@ public:
         m_offset = TRY(offset.read());
         return m_offset < 0 ? Result<>(Errno::EINVAL) : Result<>();
     }
-    Result<usize> read(std::span<u8> buffer) { return advance(has_offset() ? m_file.read_at(buffer, position()) : m_file.read(buffer)); }
-    Result<usize> write(std::span<u8> buffer) { return advance(has_offset() ? m_file.write_at(buffer, position()) : m_file.write(buffer)); }
+    Result<usize> read(std::span<u8> buffer)
+    {
+        return advance(has_offset() ? m_file.read_at(buffer, position()) : m_file.read(buffer));
+    }
+    Result<usize> write(std::span<u8> buffer)
+    {
+        return advance(has_offset() ? m_file.write_at(buffer, position()) : m_file.write(buffer));
+    }
     /// Gives back what was read and couldn't be written.
     void rewind(usize count)
     {

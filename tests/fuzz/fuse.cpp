@@ -1,6 +1,7 @@
 // A FUSE daemon whose every answer is the fuzzer's: no operation may crash, hang or believe an impossible thing.
-#include "base/log.h"
 #include "fs/fuse/fuse.h"
+#include "base/log.h"
+#include <algorithm>
 #include <cstring>
 
 using namespace eremite;

@@ -1,8 +1,8 @@
-// The client of a FUSE daemon: a file system whose files are on the other side of a FuseTransport. Nothing that the daemon
-// says is trusted: wrong lengths, unknown errors, impossible names and changed types give EIO.
+// The client of a FUSE daemon: a file system whose files are on the other side of a FuseTransport. Nothing that the
+// daemon says is trusted: wrong lengths, unknown errors, impossible names and changed types give EIO.
 //
-// Data go through each file's PageCache. Writes reach the daemon before write() returns; pages written through a mapping,
-// at msync, fsync or the last close. Names and attributes are kept as long as the daemon allows.
+// Data go through each file's PageCache. Writes reach the daemon before write() returns; pages written through a
+// mapping, at msync, fsync or the last close. Names and attributes are kept as long as the daemon allows.
 #pragma once
 
 #include "base/intrusive.h"
@@ -41,8 +41,7 @@ public:
     u32 pages_per_request() const { return m_pages_per_request; }
 
 private:
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     explicit FuseFileSystem(FuseTransport& transport)
         : m_transport(transport)
     {
@@ -109,8 +108,7 @@ public:
 
 private:
     friend class FuseFileSystem;
-    template<typename T, typename... Arguments>
-    friend Result<RefPtr<T>> make_ref(Arguments&&...);
+    template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     FuseInode(FuseFileSystem& file_system, u64 node, const fuse::Attr& attributes);
     FuseFileSystem& fuse() const { return static_cast<FuseFileSystem&>(file_system()); }
 

@@ -10,13 +10,11 @@ namespace eremite {
 
 namespace {
 
-template<typename T>
-std::span<const u8> bytes_of(const T& value)
+template<typename T> std::span<const u8> bytes_of(const T& value)
 {
     return { reinterpret_cast<const u8*>(&value), sizeof(T) };
 }
-template<typename T>
-std::span<u8> bytes_of(T& value)
+template<typename T> std::span<u8> bytes_of(T& value)
 {
     return { reinterpret_cast<u8*>(&value), sizeof(T) };
 }
@@ -160,8 +158,8 @@ Result<RefPtr<FuseFileSystem>> FuseFileSystem::create(FuseTransport& transport)
     fuse::InitOut got;
     TRY(result->call(fuse::Opcode::Init, 0, { bytes_of(std::as_const(wanted)) }, bytes_of(got)));
     if (got.major != fuse::k_major || got.minor < fuse::k_min_minor) {
-        log_warning("virtiofs {}: the daemon speaks FUSE {}.{}, not {}.{} or later", transport.tag(), got.major, got.minor,
-            fuse::k_major, fuse::k_min_minor);
+        log_warning("virtiofs {}: the daemon speaks FUSE {}.{}, not {}.{} or later", transport.tag(), got.major,
+            got.minor, fuse::k_major, fuse::k_min_minor);
         return Errno::EPROTO;
     }
     // A header and an answer go beside the pages.

@@ -11,13 +11,11 @@ namespace {
 
 constexpr usize k_directory_buffer = 8_KiB;
 
-template<typename T>
-std::span<const u8> bytes_of(const T& value)
+template<typename T> std::span<const u8> bytes_of(const T& value)
 {
     return { reinterpret_cast<const u8*>(&value), sizeof(T) };
 }
-template<typename T>
-std::span<u8> bytes_of(T& value)
+template<typename T> std::span<u8> bytes_of(T& value)
 {
     return { reinterpret_cast<u8*>(&value), sizeof(T) };
 }
@@ -61,7 +59,8 @@ FuseInode::~FuseInode()
         log_error("virtiofs: {} while writing back file {}: data are lost", written.error(), number());
     if (m_has_handle) {
         fuse::ReleaseIn release { .handle = m_handle };
-        static_cast<void>(fuse().call(fuse::Opcode::Release, node(), { bytes_of(std::as_const(release)) }, {}).is_error());
+        static_cast<void>(
+            fuse().call(fuse::Opcode::Release, node(), { bytes_of(std::as_const(release)) }, {}).is_error());
     }
     fuse().inode_gone(*this);
 }
@@ -217,8 +216,7 @@ Result<Inode::Found> FuseInode::create_symlink(std::string_view name, std::strin
 {
     attributes_expired();
     fuse::EntryOut entry;
-    TRY(fuse().call(
-        fuse::Opcode::Symlink, node(), { text_of(name), k_nul, text_of(target), k_nul }, bytes_of(entry)));
+    TRY(fuse().call(fuse::Opcode::Symlink, node(), { text_of(name), k_nul, text_of(target), k_nul }, bytes_of(entry)));
     return found(entry);
 }
 
@@ -260,8 +258,8 @@ Result<> FuseInode::rename(
         static_cast<FuseInode&>(*replaced).attributes_expired();
     if (exchange) {
         const fuse::Rename2In argument { .directory = directory.node(), .flags = abi::k_rename_exchange };
-        TRY(fuse().call(fuse::Opcode::Rename2, node(),
-            { bytes_of(argument), text_of(name), k_nul, text_of(new_name), k_nul }, {}));
+        TRY(fuse().call(
+            fuse::Opcode::Rename2, node(), { bytes_of(argument), text_of(name), k_nul, text_of(new_name), k_nul }, {}));
         return {};
     }
     const fuse::RenameIn argument { .directory = directory.node() };
@@ -385,10 +383,9 @@ Result<> FuseInode::read_pages(u64 first, std::span<const std::span<u8, k_page_s
     while (!pages.empty()) {
         const auto batch = pages.first(std::min<usize>(pages.size(), fuse().pages_per_request()));
         const usize length = batch.size() * k_page_size;
-        fuse::ReadIn request {
-            .handle = handle(), .offset = first * k_page_size, .size = static_cast<u32>(length)
-        };
-        usize got = TRY(fuse().transfer(fuse::Opcode::Read, node(), bytes_of(std::as_const(request)), batch, length, {}));
+        fuse::ReadIn request { .handle = handle(), .offset = first * k_page_size, .size = static_cast<u32>(length) };
+        usize got
+            = TRY(fuse().transfer(fuse::Opcode::Read, node(), bytes_of(std::as_const(request)), batch, length, {}));
         // A short answer is the end of the file: the rest reads as zero.
         for (const auto& page : batch) {
             const usize filled = std::min(got, k_page_size);
@@ -470,9 +467,9 @@ Result<> FuseInode::sync(u64 handle_, bool data_only)
 Result<u64> FuseInode::seek_data(u64, u64 offset, bool hole)
 {
     TRY(write_back());
-    const fuse::SeekIn request { .handle = handle(),
-        .offset = offset,
-        .whence = static_cast<u32>(hole ? abi::k_seek_hole : abi::k_seek_data) };
+    const fuse::SeekIn request {
+        .handle = handle(), .offset = offset, .whence = static_cast<u32>(hole ? abi::k_seek_hole : abi::k_seek_data)
+    };
     fuse::SeekOut answer;
     auto result = fuse().call(fuse::Opcode::Seek, node(), { bytes_of(request) }, bytes_of(answer));
     if (result.is_error()) {
@@ -487,8 +484,7 @@ Result<usize> FuseInode::get_xattr(std::string_view name, std::span<u8> buffer)
 {
     const fuse::XattrIn request { .size = static_cast<u32>(buffer.size()) };
     if (!buffer.empty())
-        return fuse().call(
-            fuse::Opcode::GetXattr, node(), { bytes_of(request), text_of(name), k_nul }, buffer, true);
+        return fuse().call(fuse::Opcode::GetXattr, node(), { bytes_of(request), text_of(name), k_nul }, buffer, true);
     fuse::XattrOut answer;
     TRY(fuse().call(fuse::Opcode::GetXattr, node(), { bytes_of(request), text_of(name), k_nul }, bytes_of(answer)));
     return usize { answer.size };

@@ -1,7 +1,10 @@
-#include "file/line_discipline.h"
-
+// The C++ library needs errno's macros, which the kernel's headers take away: it comes first.
+#include <cstdio>
 #include <gtest/gtest.h>
 #include <string>
+#include <thread>
+
+#include "file/line_discipline.h"
 
 using namespace eremite;
 
@@ -41,7 +44,9 @@ TEST(LineDiscipline, Edits)
 {
     LineDiscipline discipline;
     EXPECT_EQ(type(discipline, "ab\x7f"), "ab\b \b");
-    type(discipline, "\xc3\xa4\x7f" "c\n"); // a character of two bytes goes as one
+    type(discipline,
+        "\xc3\xa4\x7f"
+        "c\n"); // a character of two bytes goes as one
     EXPECT_EQ(read(discipline), "ac\n");
     type(discipline, "gone\x15kept\n");
     EXPECT_EQ(read(discipline), "kept\n");

@@ -1,9 +1,12 @@
-#include "fs/unpack.h"
-
-#include "fs/archive.h"
+// The C++ library needs errno's macros, which the kernel's headers take away: it comes first.
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <string>
+#include <thread>
+
+#include "fs/unpack.h"
+
+#include "fs/archive.h"
 
 using namespace eremite;
 
@@ -46,15 +49,15 @@ const std::string k_tar_end(1024, '\0');
 std::string cpio_entry(std::string name, u32 mode, std::string data, u32 inode = 1, u32 links = 1)
 {
     char header[111];
-    std::snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", inode, mode, 0, 0,
-        links, 1000, data.size(), 0, 0, 0, 0, name.size() + 1, 0);
+    std::snprintf(header, sizeof header, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", inode, mode, 0,
+        0, links, 1000, data.size(), 0, 0, 0, 0, name.size() + 1, 0);
     return padded(header + name + '\0', 4) + padded(data, 4);
 }
 
-struct Tree {
+struct Unpacked {
     RefPtr<RamFileSystem> file_system = RamFileSystem::create("test", 64_MiB).release_value();
     RefPtr<Inode> root = file_system->root().release_value();
-    ~Tree() { file_system->unmounted(); }
+    ~Unpacked() { file_system->unmounted(); }
 
     UnpackResult unpack(const std::string& archive)
     {
@@ -92,7 +95,7 @@ struct Tree {
 
 TEST(Archive, TarWithLongNamesAndLinks)
 {
-    Tree tree;
+    Unpacked tree;
     const std::string deep = std::string(120, 'd') + "/file";
     const std::string record = "path=" + deep + "\n";
     const std::string pax = std::to_string(record.size() + 4) + " " + record;
@@ -114,9 +117,10 @@ TEST(Archive, TarWithLongNamesAndLinks)
 
 TEST(Archive, NothingLeavesTheTree)
 {
-    Tree tree;
-    const std::string archive = tar_file("../outside", "no") + tar_file("a/../../b", "no") + tar_file("/etc/passwd", "yes")
-        + tar_header("escape", '2', 0, "/etc") + tar_file("escape/passwd", "no") + tar_file("fine", "yes") + k_tar_end;
+    Unpacked tree;
+    const std::string archive = tar_file("../outside", "no") + tar_file("a/../../b", "no")
+        + tar_file("/etc/passwd", "yes") + tar_header("escape", '2', 0, "/etc") + tar_file("escape/passwd", "no")
+        + tar_file("fine", "yes") + k_tar_end;
     auto result = tree.unpack(archive);
     EXPECT_STREQ(result.error, nullptr);
     EXPECT_EQ(result.skipped, 3u);
@@ -128,7 +132,7 @@ TEST(Archive, NothingLeavesTheTree)
 
 TEST(Archive, CorruptTarIsReportedAndWhatCameBeforeIsThere)
 {
-    Tree tree;
+    Unpacked tree;
     std::string archive = tar_file("good", "1") + tar_file("bad", "2") + k_tar_end;
     archive[1024 + 3] ^= 1;
     auto result = tree.unpack(archive);
@@ -136,17 +140,17 @@ TEST(Archive, CorruptTarIsReportedAndWhatCameBeforeIsThere)
     EXPECT_EQ(result.offset, 1024u);
     EXPECT_EQ(tree.contents("good"), "1");
 
-    Tree truncated;
+    Unpacked truncated;
     const std::string cut = tar_file("f", std::string(2000, 'x')).substr(0, 700);
     EXPECT_STREQ(truncated.unpack(cut).error, "truncated in a file");
-    Tree other;
+    Unpacked other;
     EXPECT_STREQ(other.unpack("\x1f\x8b rest of it").error, "compressed by gzip: give it uncompressed");
     EXPECT_STREQ(other.unpack("this is a text file").error, "neither tar nor cpio (newc)");
 }
 
 TEST(Archive, CpioWithHardLinks)
 {
-    Tree tree;
+    Unpacked tree;
     const std::string archive = cpio_entry(".", 0040755, "") + cpio_entry("etc", 0040755, "", 2)
         + cpio_entry("etc/one", 0100644, "", 3, 2) + cpio_entry("etc/two", 0100644, "shared", 3, 2)
         + cpio_entry("s", 0120777, "etc/one", 4) + cpio_entry("TRAILER!!!", 0, "") + std::string(200, '\0')
@@ -164,14 +168,14 @@ TEST(Archive, CpioWithHardLinks)
 
     std::string bad = cpio_entry("x", 0100644, "data");
     bad[20] = '!';
-    Tree other;
+    Unpacked other;
     EXPECT_STREQ(other.unpack(bad).error, "bad header");
     EXPECT_STREQ(other.unpack(cpio_entry("x", 0100644, "data").substr(0, 113)).error, "truncated in a file");
 }
 
 TEST(Archive, FilesStayInTheArchiveUntilWritten)
 {
-    Tree tree;
+    Unpacked tree;
     const std::string archive = tar_file("f", std::string(10000, 'x')) + k_tar_end;
     tree.unpack(archive);
     auto inode = tree.find("f");

@@ -1,7 +1,12 @@
+// The C++ library needs errno's macros, which the kernel's headers take away: it comes first.
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <string>
+#include <thread>
+
 #include "fs/fuse/fuse.h"
 
 #include "model_fuse_daemon.h"
-#include <gtest/gtest.h>
 
 using namespace eremite;
 
@@ -112,14 +117,45 @@ TEST(Fuse, LiesGiveEio)
         std::function<std::string(std::string)> change;
     };
     const Lie lies[] {
-        { "wrong unique", [](std::string s) { s[8] ^= 1; return s; } },
-        { "length too large", [](std::string s) { ++s[0]; return s; } },
+        { "wrong unique",
+            [](std::string s) {
+                s[8] ^= 1;
+                return s;
+            } },
+        { "length too large",
+            [](std::string s) {
+                ++s[0];
+                return s;
+            } },
         { "truncated", [](std::string s) { return s.substr(0, s.size() / 2); } },
         { "nothing", [](std::string) { return std::string(); } },
-        { "unknown error", [](std::string s) { s[4] = 0x38; s[5] = char(0xfe); s[6] = s[7] = char(0xff); s.resize(16); s[0] = 16; return s; } },
-        { "positive error", [](std::string s) { s[4] = 5; return s; } },
-        { "an error with a payload", [](std::string s) { s[4] = char(-2); s[5] = s[6] = s[7] = char(-1); return s; } },
-        { "changed type", [](std::string s) { for (usize at : { 16u + 16 + 60, 16u + 40 + 60 }) if (at + 2 < s.size()) s[at + 1] = 0x10; return s; } },
+        { "unknown error",
+            [](std::string s) {
+                s[4] = 0x38;
+                s[5] = char(0xfe);
+                s[6] = s[7] = char(0xff);
+                s.resize(16);
+                s[0] = 16;
+                return s;
+            } },
+        { "positive error",
+            [](std::string s) {
+                s[4] = 5;
+                return s;
+            } },
+        { "an error with a payload",
+            [](std::string s) {
+                s[4] = char(-2);
+                s[5] = s[6] = s[7] = char(-1);
+                return s;
+            } },
+        { "changed type",
+            [](std::string s) {
+                for (usize at : { 16u + 16 + 60, 16u + 40 + 60 })
+                    if (at + 2 < s.size())
+                        s[at + 1] = 0x10;
+                return s;
+            } },
     };
     for (const Lie& lie : lies) {
         SCOPED_TRACE(lie.name);
@@ -142,7 +178,7 @@ TEST(Fuse, LiesGiveEio)
 
 TEST(Fuse, BadDirectoryNamesGiveEio)
 {
-    for (std::string name : { "a/b", "", std::string(300, 'x').c_str() }) {
+    for (const std::string& name : { std::string("a/b"), std::string(), std::string(300, 'x') }) {
         Client client;
         client.daemon.add(1, name, 0100644);
         client.mount();
@@ -169,6 +205,9 @@ TEST(Fuse, ADeadDaemonGivesEio)
 TEST(Fuse, RefusesAnotherProtocol)
 {
     ModelFuseDaemon daemon;
-    daemon.meddle = [](fuse::Opcode, std::string whole) { whole[16] = 8; return whole; };
+    daemon.meddle = [](fuse::Opcode, std::string whole) {
+        whole[16] = 8;
+        return whole;
+    };
     EXPECT_EQ(FuseFileSystem::create(daemon).error(), Errno::EPROTO);
 }

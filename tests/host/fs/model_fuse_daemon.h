@@ -26,7 +26,7 @@ public:
     {
         m_tag = "model";
         m_max_transfer = 1 << 20;
-        nodes[fuse::k_root_node] = { .mode = 0040755 };
+        nodes[fuse::k_root_node].mode = 0040755;
     }
 
     std::map<u64, Node> nodes;
@@ -41,7 +41,8 @@ public:
     u64 add(u64 directory, const std::string& name, u32 mode, std::string data = {})
     {
         const u64 node = next_node++;
-        nodes[node] = { .mode = mode, .data = std::move(data) };
+        nodes[node].mode = mode;
+        nodes[node].data = std::move(data);
         nodes[directory].entries[name] = node;
         return node;
     }
@@ -99,13 +100,11 @@ public:
     }
 
 private:
-    template<typename T>
-    static std::string as_text(const T& value)
+    template<typename T> static std::string as_text(const T& value)
     {
         return { reinterpret_cast<const char*>(&value), sizeof value };
     }
-    template<typename T>
-    static T argument(const std::string& body)
+    template<typename T> static T argument(const std::string& body)
     {
         T value;
         std::memcpy(&value, body.data(), sizeof value);

@@ -1,15 +1,17 @@
 // The calls on paths over a file system in memory: walk, cache, rename, locks.
+// The C++ library needs errno's macros, which the kernel's headers take away: it comes first.
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <string>
+#include <thread>
+
 #include "file/file.h"
 #include "fs/mount.h"
 #include "fs/open_file.h"
 #include "fs/operations.h"
 #include "fs/ramfs.h"
 
-#include <gtest/gtest.h>
-#include <string>
-#include <thread>
-
-using namespace eremite;
+namespace eremite {
 
 namespace {
 
@@ -19,7 +21,8 @@ protected:
     {
         // One root for the whole run, as in a kernel; each test has a directory of its own.
         if (!fs_context().root()) {
-            auto root = Mounts::mount_root(RamFileSystem::create("rootfs", 64_MiB).release_value(), "rootfs").release_value();
+            auto root
+                = Mounts::mount_root(RamFileSystem::create("rootfs", 64_MiB).release_value(), "rootfs").release_value();
             fs_context().set_root(root);
             fs_context().set_current(root);
         }
@@ -36,7 +39,8 @@ protected:
     static void write(std::string_view path, std::string text)
     {
         auto file = open(path, abi::k_o_creat | abi::k_o_rdwr | abi::k_o_trunc).release_value();
-        EXPECT_EQ(file->write(IoBuffer(std::span(reinterpret_cast<u8*>(text.data()), text.size()))).release_value(), text.size());
+        EXPECT_EQ(file->write(IoBuffer(std::span(reinterpret_cast<u8*>(text.data()), text.size()))).release_value(),
+            text.size());
     }
     static std::string read(std::string_view path)
     {
@@ -44,7 +48,8 @@ protected:
         if (file.is_error())
             return name_of(file.error());
         std::string text(100, '\0');
-        text.resize(file.value()->read(IoBuffer(std::span(reinterpret_cast<u8*>(text.data()), text.size()))).release_value());
+        text.resize(
+            file.value()->read(IoBuffer(std::span(reinterpret_cast<u8*>(text.data()), text.size()))).release_value());
         return text;
     }
     static void directory(std::string_view path)
@@ -141,7 +146,8 @@ TEST_F(TreeTest, MountsCoverAndUncover)
     {
         auto file = open("m/above", abi::k_o_rdwr).release_value();
         std::string much(20000, 'x');
-        EXPECT_EQ(file->write(IoBuffer(std::span(reinterpret_cast<u8*>(much.data()), much.size()))).release_value(), 8192u);
+        EXPECT_EQ(
+            file->write(IoBuffer(std::span(reinterpret_cast<u8*>(much.data()), much.size()))).release_value(), 8192u);
         EXPECT_EQ(error_of(file->write(IoBuffer(std::span(reinterpret_cast<u8*>(much.data()), 1)))), Errno::ENOSPC);
         auto root = resolve(abi::k_at_fdcwd, "m", true).release_value();
         EXPECT_EQ(error_of(Mounts::unmount(*root, false)), Errno::EBUSY);
@@ -206,3 +212,5 @@ TEST_F(TreeTest, RecordLocksSplitAndMerge)
     first = nullptr; // gives up all it holds
     EXPECT_EQ(lock(*second, abi::k_f_wrlck, 0, 0), Errno {});
 }
+
+} // namespace eremite
