@@ -157,7 +157,7 @@ CheckResult check_docs()
     if (fs::exists(page) && read_file(page) == wanted)
         return {};
     return { .good = false,
-        .text = "docs/syscalls.md is not what the table says: tools/check/syscalls-page.sh > docs/syscalls.md" };
+        .text = "docs/syscalls.md is not what the table says: `./eremite check --fix` makes it anew" };
 }
 
 } // namespace
