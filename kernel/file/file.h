@@ -18,6 +18,9 @@ class EpollFile;
 struct EpollItem;
 class Inode;
 class MemoryObject;
+namespace net {
+class Socket;
+}
 class Pipe;
 
 /// Collects where poll, select and epoll have to wait: a file calls add() with each of its queues.
@@ -75,6 +78,8 @@ public:
     virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }
+    /// The socket behind the descriptor, for the calls that are for sockets alone; null for everything else.
+    virtual net::Socket* socket() { return nullptr; }
     /// The name by which it was opened; null likewise.
     virtual Dentry* dentry() { return nullptr; }
     /// This, if it is an epoll instance.

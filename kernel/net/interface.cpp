@@ -79,6 +79,20 @@ Result<> Interface::add_address(InterfaceAddress address)
     return {};
 }
 
+Result<> Interface::add_gateway(IpAddress gateway)
+{
+    auto route = m_stack.routes().find(gateway, this);
+    bool on_link = route && !route->has_gateway();
+    if (!on_link) {
+        u8 full = gateway.is_v4() ? 32 : 128;
+        TRY(m_stack.routes().add({ .network = gateway, .prefix = full, .interface = this }));
+    }
+    IpAddress any = gateway.is_v4() ? IpAddress::v4(0) : IpAddress();
+    TRY(m_stack.routes().add({ .network = any, .prefix = 0, .gateway = gateway, .interface = this, .metric = 100 }));
+    m_stack.paths_changed();
+    return {};
+}
+
 Result<> Interface::remove_address(IpAddress address)
 {
     u8 prefix = 0;
@@ -90,7 +104,8 @@ Result<> Interface::remove_address(IpAddress address)
         prefix = found->prefix;
         *found = m_addresses[--m_address_count];
     }
-    if (auto removed = m_stack.routes().remove(address, prefix, {}); removed.is_error()) { } // another address may have it
+    if (auto removed = m_stack.routes().remove(address, prefix, {}); removed.is_error()) {
+    } // another address may have it
     if (address.is_v6() && !is_loopback()) {
         if (auto left = leave_group(address.solicited_node()); left.is_error()) { }
     }
@@ -289,8 +304,8 @@ void Interface::solicit(IpAddress target, const MacBytes* mac)
     Packet packet = created.release_value();
     // Asking from the target's own address would poison caches; a gratuitous request does it on purpose.
     IpAddress source = owns(target) ? target : source_for(target).value_or(IpAddress::v4(0));
-    *header_at<ArpMessage>(packet.head()) = ArpMessage { 1, k_ethertype_ipv4, 6, 4, ArpMessage::k_request, m_device.mac(),
-        source.as_v4(), {}, target.as_v4() };
+    *header_at<ArpMessage>(packet.head()) = ArpMessage { 1, k_ethertype_ipv4, 6, 4, ArpMessage::k_request,
+        m_device.mac(), source.as_v4(), {}, target.as_v4() };
     send_to_mac(std::move(packet), k_ethertype_arp, mac ? *mac : k_broadcast_mac);
 }
 

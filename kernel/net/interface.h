@@ -65,6 +65,11 @@ public:
     /// The netmask's length of the address; 0 if it is not ours.
     u8 prefix_of(IpAddress address);
 
+    /// The default route; the gateway may lie outside of all subnets (then it gets a route of its own, on the link).
+    Result<> add_gateway(IpAddress gateway);
+    /// A smaller MTU than the device's, by DHCP or a router.
+    void limit_mtu(u32 mtu) { m_advertised_mtu.store(mtu, std::memory_order_relaxed); }
+
     /// Starts IPv6: link-local address, router solicitation.
     void start_ipv6();
     /// Unspecified addresses: anything is accepted, for DHCP. Set while the client runs.

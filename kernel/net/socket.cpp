@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include "arch/clock.h"
 #include "net/raw_socket.h"
 #include "net/stack.h"
 #include "net/tcp/socket.h"
@@ -34,8 +35,7 @@ IpAddress address_of(const std::array<u8, 4>& bytes)
     return IpAddress::v4(bytes[0], bytes[1], bytes[2], bytes[3]);
 }
 
-template<typename T>
-Result<T> structure(std::span<const u8> value)
+template<typename T> Result<T> structure(std::span<const u8> value)
 {
     T result;
     if (value.size() < sizeof(T))
@@ -67,14 +67,19 @@ usize Socket::store_integer(std::span<u8> value, int number)
     return store(value, bytes_of(number));
 }
 
+Nanoseconds Socket::current_time() const
+{
+    return m_stack ? m_stack->now() : arch::now();
+}
+
 Nanoseconds Socket::receive_deadline() const
 {
-    return m_receive_timeout == Nanoseconds::max() ? m_receive_timeout : m_stack->now() + m_receive_timeout;
+    return m_receive_timeout == Nanoseconds::max() ? m_receive_timeout : current_time() + m_receive_timeout;
 }
 
 Nanoseconds Socket::send_deadline() const
 {
-    return m_send_timeout == Nanoseconds::max() ? m_send_timeout : m_stack->now() + m_send_timeout;
+    return m_send_timeout == Nanoseconds::max() ? m_send_timeout : current_time() + m_send_timeout;
 }
 
 Result<> Socket::take_error()
@@ -195,12 +200,14 @@ Result<> Socket::set_socket_option(int name, std::span<const u8> value)
     case abi::k_so_sndbuf:
     case abi::k_so_sndbufforce:
         // Linux doubles what is asked for, for its own overhead, and shows the double.
-        m_send_limit.store(std::clamp<u32>(static_cast<u32>(std::min(std::max(number, 0), 1 << 29)) * 2, k_min_send_buffer, k_max_buffer));
+        m_send_limit.store(std::clamp<u32>(
+            static_cast<u32>(std::min(std::max(number, 0), 1 << 29)) * 2, k_min_send_buffer, k_max_buffer));
         m_send_limit_fixed = true;
         return {};
     case abi::k_so_rcvbuf:
     case abi::k_so_rcvbufforce:
-        m_receive_limit.store(std::clamp<u32>(static_cast<u32>(std::min(std::max(number, 0), 1 << 29)) * 2, k_min_receive_buffer, k_max_buffer));
+        m_receive_limit.store(std::clamp<u32>(
+            static_cast<u32>(std::min(std::max(number, 0), 1 << 29)) * 2, k_min_receive_buffer, k_max_buffer));
         m_receive_limit_fixed = true;
         return {};
     case abi::k_so_timestamp:
@@ -237,7 +244,8 @@ Result<> Socket::set_membership(int level, int name, std::span<const u8> value)
         if (value.size() < 8)
             return Errno::EINVAL;
         __builtin_memcpy(&request, value.data(), std::min(value.size(), sizeof(request)));
-        wanted = { address_of(request.group), value.size() >= sizeof(request) ? static_cast<u32>(request.interface) : 0 };
+        wanted
+            = { address_of(request.group), value.size() >= sizeof(request) ? static_cast<u32>(request.interface) : 0 };
         IpAddress local = address_of(request.local);
         if (wanted.interface == 0 && !local.is_unspecified()) {
             for (Interface* candidate : m_stack->interfaces()) {
@@ -492,7 +500,8 @@ Result<usize> Socket::get_ip_option(int level, int name, std::span<u8> value)
         case abi::k_ip_mtu: {
             SocketAddress peer;
             TRY(peer_address(peer));
-            return store_integer(value, static_cast<int>(TRY(m_stack->find_path(peer.endpoint.address, {}, nullptr)).mtu));
+            return store_integer(
+                value, static_cast<int>(TRY(m_stack->find_path(peer.endpoint.address, {}, nullptr)).mtu));
         }
         default:
             return Errno::ENOPROTOOPT;

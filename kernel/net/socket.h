@@ -132,6 +132,7 @@ protected:
     {
     }
 
+    Nanoseconds current_time() const;
     /// The point in time until which a blocking call may wait, from SO_RCVTIMEO or SO_SNDTIMEO.
     Nanoseconds receive_deadline() const;
     Nanoseconds send_deadline() const;

@@ -152,7 +152,6 @@ bool Stack::poll(usize budget)
     if (!m_poll_lock.try_lock())
         return false;
     bool any = false;
-    m_ready.store(0, std::memory_order_relaxed);
     for (Interface* interface : interfaces()) {
         PacketList list;
         if (interface->device().receive(list, budget) == 0)
@@ -166,9 +165,13 @@ bool Stack::poll(usize budget)
         Nanoseconds time = now();
         if (deadline <= time) {
             m_timers.run(time);
+            m_environment.deadline_changed(next_deadline());
             any = true;
         }
     }
+    // Connections that wait for an idle device are tried again when it says so, and whenever anybody polls anyway.
+    if (m_ready.exchange(0, std::memory_order_relaxed) != 0 || any)
+        m_tcp.device_idle();
     any = m_tcp.run_pending() || any;
     for (Interface* interface : interfaces())
         interface->flush();
@@ -180,7 +183,8 @@ void Stack::finish()
 {
     for (Interface* interface : interfaces())
         interface->flush();
-    // What we sent to ourselves may be answered at once, and so on; a bounded number of turns is enough for an exchange.
+    // What we sent to ourselves may be answered at once, and so on; a bounded number of turns is enough for an
+    // exchange.
     for (int turn = 0; turn < 64 && (m_loopback_device.has_packets() || m_tcp.has_pending()); ++turn) {
         if (!poll())
             break;

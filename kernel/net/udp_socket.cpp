@@ -67,7 +67,8 @@ Result<> UdpSocket::connect(const SocketAddress& address, bool)
     }
     Endpoint remote = TRY(check_address(address));
     if (remote.address.is_unspecified())
-        remote.address = m_domain == abi::k_af_inet || remote.address.is_v4() ? IpAddress::v4(127, 0, 0, 1) : IpAddress::v6(0, 1);
+        remote.address
+            = m_domain == abi::k_af_inet || remote.address.is_v4() ? IpAddress::v4(127, 0, 0, 1) : IpAddress::v6(0, 1);
     TRY(ensure_bound());
     IpAddress source;
     {
@@ -94,9 +95,11 @@ Result<Path> UdpSocket::path_to(const Endpoint& destination, const SendRequest& 
     IpAddress source = request.source;
     {
         Locked lock(m_lock);
-        if (m_connected && !request.destination && source.is_unspecified() && m_path.generation == m_stack->generation()) [[likely]]
+        if (m_connected && !request.destination && source.is_unspecified()
+            && m_path.generation == m_stack->generation()) [[likely]]
             return Path(m_path);
-        if (source.is_unspecified() && (m_source_chosen || (m_connected && !request.destination)) && !m_local.address.is_multicast())
+        if (source.is_unspecified() && (m_source_chosen || (m_connected && !request.destination))
+            && !m_local.address.is_multicast())
             source = m_local.address;
     }
     u32 index = request.interface != 0 ? request.interface
@@ -192,7 +195,8 @@ Result<usize> UdpSocket::send(SendRequest& request)
             back.interface = &m_stack->loopback();
             back.mtu = 65536;
             copied.value().offload().segmentation = Segmentation::None;
-            if (auto looped = m_stack->output(copied.release_value(), back, destination.address, options); looped.is_error()) { }
+            if (auto looped = m_stack->output(copied.release_value(), back, destination.address, options);
+                looped.is_error()) { }
         }
     }
     auto sent = m_stack->output(std::move(packet), path, destination.address, options);
@@ -214,7 +218,8 @@ Result<usize> UdpSocket::receive(ReceiveRequest& request)
         auto received = m_queue.receive(request, note);
         if (received.has_value()) {
             if (request.source)
-                show({ note.source, note.source_port, note.source.is_link_local() ? note.interface : 0 }, *request.source);
+                show({ note.source, note.source_port, note.source.is_link_local() ? note.interface : 0 },
+                    *request.source);
             return received;
         }
         if (received.error() != Errno::EAGAIN)
@@ -232,10 +237,17 @@ Result<usize> UdpSocket::receive(ReceiveRequest& request)
             return Errno::EAGAIN;
         auto waited = m_stack->wait(
             m_wait_queue,
-            [this] { return !m_queue.is_empty() || has_error() || m_shut_read.load(std::memory_order_relaxed); }, deadline);
+            [this] { return !m_queue.is_empty() || has_error() || m_shut_read.load(std::memory_order_relaxed); },
+            deadline);
         if (waited.is_error())
             return waited.error() == Errno::ETIMEDOUT ? Errno::EAGAIN : waited.error();
     }
+}
+
+Result<usize> UdpSocket::receive_queued(ReceiveRequest& request)
+{
+    DatagramNote note;
+    return m_queue.receive(request, note);
 }
 
 Result<> UdpSocket::shutdown(int how)
@@ -308,8 +320,8 @@ void UdpSocket::deliver(const IpInfo& info, Packet packet, u16 source_port)
 {
     if (m_shut_read.load(std::memory_order_relaxed))
         return;
-    DatagramNote note { info.source, info.destination, m_stack->environment().wall_clock().value(), info.interface->index(),
-        source_port, info.hop_limit, info.traffic_class };
+    DatagramNote note { info.source, info.destination, m_stack->environment().wall_clock().value(),
+        info.interface->index(), source_port, info.hop_limit, info.traffic_class };
     if (!m_queue.push(std::move(packet), note, m_receive_limit.load(std::memory_order_relaxed)))
         return m_stack->statistics().udp_receive_buffer_errors.add();
     m_stack->statistics().udp_in_datagrams.add();

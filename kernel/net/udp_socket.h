@@ -24,6 +24,8 @@ public:
     Result<> set_option(int level, int name, std::span<const u8> value) override;
     Result<usize> get_option(int level, int name, std::span<u8> value) override;
     u32 readiness() override;
+    /// What has arrived already: EAGAIN if nothing has. Doesn't poll the stack, so timers of the stack may call it.
+    Result<usize> receive_queued(ReceiveRequest& request);
     Result<usize> bytes_to_read() override { return m_queue.next_length(); }
     Result<usize> bytes_to_send() override { return usize { 0 }; }
 

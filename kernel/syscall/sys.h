@@ -13,6 +13,7 @@
 #include "syscall/sys_random.h"
 #include "syscall/sys_resource.h"
 #include "syscall/sys_signal.h"
+#include "syscall/sys_socket.h"
 #include "syscall/sys_thread.h"
 #include "syscall/sys_time.h"
 #include "syscall/sys_transfer.h"

@@ -1,0 +1,115 @@
+#include "syscall/socket_file.h"
+
+#include "net/stack.h"
+#include "sched/signal_hooks.h"
+#include "syscall/socket_ioctl.h"
+
+namespace eremite {
+
+namespace {
+
+constinit std::atomic<u64> s_next_number { 1 };
+
+} // namespace
+
+Result<> MessageBuffers::add(std::span<const abi::IoVector> vectors)
+{
+    m_count = vectors.size();
+    for (usize i = 0; i < vectors.size(); ++i) {
+        IoBuffer buffer { UserBytes(vectors[i].base, vectors[i].length) };
+        if (m_count <= k_few)
+            m_few[i] = buffer;
+        else
+            TRY(m_many.try_append(buffer));
+    }
+    return {};
+}
+
+SocketFile::SocketFile(net::SocketRef socket, u32 flags)
+    : File(flags)
+    , m_socket(std::move(socket))
+    , m_number(s_next_number.fetch_add(1, std::memory_order_relaxed))
+{
+}
+
+SocketFile::~SocketFile()
+{
+    m_socket->close();
+}
+
+Result<RefPtr<File>> SocketFile::create(net::SocketRef socket, u32 flags)
+{
+    net::SocketRef kept = socket;
+    auto file = make_ref<SocketFile>(std::move(socket), flags | abi::k_o_rdwr);
+    if (file.is_error()) {
+        kept->close();
+        return file.error();
+    }
+    return RefPtr<File>(file.release_value());
+}
+
+Result<usize> send_on(net::Socket& socket, net::SendRequest& request)
+{
+    auto sent = socket.send(request);
+    if (sent.is_error() && sent.error() == Errno::EPIPE && (request.flags & abi::k_msg_nosignal) == 0
+        && socket.type() != abi::k_sock_dgram)
+        send_kernel_signal(abi::k_sigpipe, arch::current_thread());
+    return sent;
+}
+
+Result<usize> SocketFile::read(IoBuffer buffer)
+{
+    net::ReceiveRequest request { .data = net::IoCursor({ &buffer, 1 }), .nonblocking = is_nonblocking() };
+    return m_socket->receive(request);
+}
+
+Result<usize> SocketFile::write(IoBuffer buffer)
+{
+    net::SendRequest request { .data = net::IoCursor({ &buffer, 1 }), .nonblocking = is_nonblocking() };
+    return send_on(*m_socket, request);
+}
+
+Result<usize> SocketFile::read_vector(std::span<const abi::IoVector> vectors)
+{
+    MessageBuffers buffers;
+    TRY(buffers.add(vectors));
+    net::ReceiveRequest request { .data = net::IoCursor(buffers.span()), .nonblocking = is_nonblocking() };
+    return m_socket->receive(request);
+}
+
+Result<usize> SocketFile::write_vector(std::span<const abi::IoVector> vectors)
+{
+    MessageBuffers buffers;
+    TRY(buffers.add(vectors));
+    net::SendRequest request { .data = net::IoCursor(buffers.span()), .nonblocking = is_nonblocking() };
+    return send_on(*m_socket, request);
+}
+
+Result<long> SocketFile::ioctl(u32 request, u64 argument)
+{
+    return socket_ioctl(*m_socket, request, argument);
+}
+
+Result<> SocketFile::stat(abi::Stat& stat)
+{
+    stat.inode = m_number;
+    stat.mode = abi::k_s_ifsock | 0777;
+    stat.link_count = 1;
+    stat.block_size = 4096;
+    return {};
+}
+
+u32 SocketFile::poll(PollTable* table)
+{
+    if (table)
+        table->add(m_socket->wait_queue());
+    return m_socket->readiness();
+}
+
+Result<String> SocketFile::description()
+{
+    std::array<char, 40> text;
+    return String::create(format(text, "socket:[{}]", m_number));
+}
+
+} // namespace eremite
