@@ -392,9 +392,8 @@ const DeviceTree& device_tree()
     }
     u64 tree_page = align_down(device_tree_address, k_page_size);
     map_direct(upper, tree_page, align_up(device_tree_address + s_device_tree.size(), k_page_size), write);
-    if (s_platform.uart != 0)
-        map_direct(
-            upper, s_platform.uart, s_platform.uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
+    u64 uart = s_platform.uart != 0 ? s_platform.uart : k_fallback_uart;
+    map_direct(upper, uart, uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
 
     // The command line gets memory of its own, in which it can be taken apart.
     std::string_view text = info.command_line;
@@ -420,6 +419,7 @@ const DeviceTree& device_tree()
     __eremite_boot_cpu.kernel_stack_top = __eremite_boot_cpu.kernel_stack_bottom + k_boot_stack_size;
     if (s_platform.uart != 0)
         s_platform.uart += k_direct_map_base;
+    s_platform.is_mapped = true;
     s_memory.window = k_direct_map_base;
     table_at(page_table_root(VirtualAddress(0)).value())[0] = 0;
     invalidate_all();

@@ -8,6 +8,9 @@
 
 namespace eremite::arch {
 
+/// Where QEMU's virt machine has its UART: for complaints about a device tree that doesn't tell.
+inline constexpr u64 k_fallback_uart = 0x0900'0000;
+
 /// How PSCI is called.
 enum class Conduit : u8 { None, Hvc, Smc };
 
@@ -15,6 +18,7 @@ enum class Conduit : u8 { None, Hvc, Smc };
 struct Platform {
     u64 uart { 0 }; // virtual: PL011's registers, as mapped now
     u32 uart_interrupt { 0 };
+    bool is_mapped { false }; // the image runs at its own addresses
     Conduit conduit { Conduit::None };
     bool semihosting { false }; // exit=semihosting
     bool entered_at_el2 { false };

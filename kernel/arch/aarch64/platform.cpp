@@ -23,8 +23,6 @@ constexpr usize k_uart_interrupt_clear = 0x44;
 constexpr u32 k_receive_empty = 1u << 4;
 constexpr u32 k_transmit_full = 1u << 5;
 constexpr u32 k_receive_interrupts = (1u << 4) | (1u << 6); // level reached, and timeout
-/// Where QEMU's virt machine has it: for complaints about a device tree that can't be read.
-constexpr u64 k_fallback_uart = 0x0900'0000;
 
 constinit void (*s_input_handler)() = nullptr;
 
@@ -113,7 +111,7 @@ Result<> early_console_enable_input(void (*handler)())
 void early_fatal(std::string_view message)
 {
     if (platform().uart == 0)
-        platform().uart = k_fallback_uart;
+        platform().uart = k_fallback_uart + (platform().is_mapped ? k_direct_map_base : 0);
     early_console_write("eremite: error: ");
     early_console_write(message);
     early_console_write("\n");
