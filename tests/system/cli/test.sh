@@ -102,6 +102,7 @@ grep -q '^  #x$' out || complain "no frame: $(cat out)"
 
 # Arguments and environment, in the kernel's quoting; the root as an archive that cpio understands.
 "$EREMITE" run --dry-run --env 'A=b c' image one 'two words' '' 'a"b\c' -- --help >out
-grep -qF 'argv0=image "env=A=b c" -- one "two words" "" "a\"b\\c" "--" --help' out || complain "command line: $(cat out)"
+grep -qF 'argv0=image "env=A=b c" ' out || complain "environment: $(cat out)"
+grep -qF ' -- one "two words" "" "a\"b\\c" "--" --help' out || complain "command line: $(cat out)"
 
 exit $((failures != 0))
