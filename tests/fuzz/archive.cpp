@@ -1,8 +1,12 @@
 // tar and cpio: whatever the archive says, unpacking ends, stays in its bounds, and the tree can be taken down again.
 #include "base/log.h"
 #include "fs/unpack.h"
+#include "machine.h"
 
 using namespace eremite;
+
+/// Page caches want frames.
+[[maybe_unused]] static const HostMachine& s_machine = host_machine();
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, usize size)
 {

@@ -1,12 +1,16 @@
 // A FUSE daemon whose every answer is the fuzzer's: no operation may crash, hang or believe an impossible thing.
 #include "fs/fuse/fuse.h"
 #include "base/log.h"
+#include "machine.h"
 #include <algorithm>
 #include <cstring>
 
 using namespace eremite;
 
 namespace {
+
+/// Page caches want frames.
+[[maybe_unused]] const HostMachine& s_machine = host_machine();
 
 class FuzzTransport final : public FuseTransport {
 public:

@@ -7,10 +7,14 @@
 #include "fs/unpack.h"
 
 #include "fs/archive.h"
+#include "machine.h"
 
 using namespace eremite;
 
 namespace {
+
+/// Page caches want frames.
+[[maybe_unused]] const HostMachine& s_machine = host_machine();
 
 std::string tar_header(std::string name, char kind, usize size, std::string link = {}, const char* magic = "ustar")
 {

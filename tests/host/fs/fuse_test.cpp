@@ -6,11 +6,15 @@
 
 #include "fs/fuse/fuse.h"
 
+#include "machine.h"
 #include "model_fuse_daemon.h"
 
 using namespace eremite;
 
 namespace {
+
+/// Page caches want frames.
+[[maybe_unused]] const HostMachine& s_machine = host_machine();
 
 struct Client {
     ModelFuseDaemon daemon;

@@ -10,10 +10,14 @@
 #include "fs/open_file.h"
 #include "fs/operations.h"
 #include "fs/ramfs.h"
+#include "machine.h"
 
 namespace eremite {
 
 namespace {
+
+/// Page caches want frames.
+[[maybe_unused]] const HostMachine& s_machine = host_machine();
 
 class TreeTest : public testing::Test {
 protected:
