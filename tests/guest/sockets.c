@@ -103,7 +103,8 @@ static void bulk(void)
     long received = 0;
     int wrong = 0;
     while (received < total) {
-        struct pollfd wait[2] = { { .fd = client, .events = sent < total ? POLLOUT : 0 }, { .fd = accepted, .events = POLLIN } };
+        struct pollfd wait[2]
+            = { { .fd = client, .events = sent < total ? POLLOUT : 0 }, { .fd = accepted, .events = POLLIN } };
         if (poll(wait, 2, 5000) <= 0)
             break;
         if (wait[0].revents & POLLOUT) {
@@ -144,8 +145,12 @@ static void udp(void)
     char control[128];
     struct iovec vector = { data, 4 };
     struct sockaddr_in from;
-    struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &vector, .msg_iovlen = 1,
-        .msg_control = control, .msg_controllen = sizeof control };
+    struct msghdr message = { .msg_name = &from,
+        .msg_namelen = sizeof from,
+        .msg_iov = &vector,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control };
     CHECK_EQ(recvmsg(server, &message, 0), 4);
     CHECK(message.msg_flags & MSG_TRUNC);
     struct cmsghdr* header = CMSG_FIRSTHDR(&message);
@@ -218,7 +223,8 @@ static void unix_sockets(void)
     CHECK_EQ(pipe(pipes), 0);
     char control[CMSG_SPACE(sizeof(int))] = { 0 };
     struct iovec vector = { "!", 1 };
-    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    struct msghdr message
+        = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     struct cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -274,7 +280,8 @@ static void interfaces(void)
     int found = 0;
     for (struct ifaddrs* entry = list; entry; entry = entry->ifa_next) {
         if (strcmp(entry->ifa_name, "lo") == 0 && entry->ifa_addr && entry->ifa_addr->sa_family == AF_INET)
-            found = ((struct sockaddr_in*)entry->ifa_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && (entry->ifa_flags & IFF_LOOPBACK);
+            found = ((struct sockaddr_in*)entry->ifa_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK)
+                && (entry->ifa_flags & IFF_LOOPBACK);
     }
     CHECK(found);
     freeifaddrs(list);
