@@ -61,8 +61,8 @@ void Mutex::lock_slow()
 {
     while (m_state.exchange(k_contended, std::memory_order_acquire) != k_free) {
         Waiter waiter(arch::current_thread());
-        m_waiters.add(waiter, true);
         prepare_to_block(Interruptible::No);
+        m_waiters.add(waiter, true);
         bool taken = m_state.exchange(k_contended, std::memory_order_acquire) == k_free;
         if (taken)
             cancel_block();

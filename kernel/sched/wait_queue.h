@@ -59,7 +59,8 @@ public:
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
 
-    /// Puts `waiter` on the queue; the thread then checks its condition and calls sched's block(). Exclusive waiters
+    /// Puts `waiter` on the queue, after prepare_to_block(): a wake-up takes it off, and must not find the thread
+    /// unprepared. The thread then checks its condition and calls block(). Exclusive waiters
     /// are woken one at a time, in order of arrival.
     void add(Waiter& waiter, bool exclusive = false);
     /// Takes it off, if it is still on.
@@ -112,8 +113,8 @@ private:
     WaitQueue m_waiters;
 };
 
-/// The primitive below wait_until(): marks the current thread as about to sleep (after it is on its queues), so that a
-/// wake-up from now on is not lost ...
+/// The primitive below wait_until(): marks the current thread as about to sleep, before it goes on its queues, so that
+/// no wake-up from now on is lost ...
 void prepare_to_block(Interruptible interruptible);
 /// ... and sleeps until woken, `deadline` (ETIMEDOUT), or a signal (EINTR). Success does not mean that the condition
 /// holds.
@@ -132,8 +133,8 @@ Result<> WaitQueue::wait_until(Lock& lock, Condition condition, Nanoseconds dead
 {
     while (!condition()) {
         Waiter waiter(arch::current_thread());
-        add(waiter, exclusive);
         prepare_to_block(interruptible);
+        add(waiter, exclusive);
         if (condition()) {
             cancel_block();
             remove(waiter);
