@@ -89,7 +89,8 @@ TEST(WaitQueue, HandsOverOneByOne)
             for (int j = 0; j < 200; ++j) {
                 Locked locked(lock);
                 EXPECT_TRUE(
-                    queue.wait_until(lock, [&] { return tokens > 0; }, Nanoseconds::max(), Interruptible::No, true)
+                    queue.wait_until(
+                             lock, [&] { return tokens > 0; }, Nanoseconds::max(), Interruptible::No, true)
                         .has_value());
                 --tokens;
                 ++taken;
