@@ -88,7 +88,7 @@ start() {
 counter=$(plugin)
 for kind in $guests; do
     say "counting instructions on $kind"
-    eremite_append=net.poll=0 start "$kind" "$out/net.$kind.log" "-plugin $counter,out=$out/net.$kind.marks"
+    eremite_append=net-poll=0 start "$kind" "$out/net.$kind.log" "-plugin $counter,out=$out/net.$kind.marks"
     inside timeout 300 "$out/netbench" run "$guest" "$port" -t 0.1 > "$out/net.$kind.counted"
     end_machine
     # Rounds in order: marks 16 and 17 around each, and the program's "served K SIZE N"; the last of a cell is the longest.
