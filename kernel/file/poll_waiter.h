@@ -29,8 +29,8 @@ public:
         if (m_failed)
             return Errno::ENOMEM;
         while (true) {
-            queue_again();
             prepare_to_block(Interruptible::Yes);
+            queue_again();
             if (condition()) {
                 cancel_block();
                 return {};

@@ -66,8 +66,8 @@ void KernelEnvironment::work(void* argument)
             stack.finish();
         } while (stack.enable_interrupts());
         Waiter waiter(arch::current_thread());
-        self.m_worker_queue.add(waiter);
         prepare_to_block(Interruptible::No);
+        self.m_worker_queue.add(waiter);
         if (self.m_work.load(std::memory_order_acquire)) {
             cancel_block();
         } else if (auto slept = block(); slept.is_error()) {
@@ -121,9 +121,9 @@ Result<> KernelEnvironment::wait(
         {
             Waiter own(arch::current_thread());
             Waiter poller(arch::current_thread());
+            prepare_to_block(Interruptible::Yes);
             queue.add(own);
             m_pollers.add(poller, true);
-            prepare_to_block(Interruptible::Yes);
             if (condition(context) || stack.enable_interrupts()) {
                 cancel_block();
             } else {
