@@ -47,7 +47,7 @@ TEST(Futex, RefusesWhatIsNoWord)
     std::atomic<u32> word { 0 };
     EXPECT_EQ(futex_wait(address_of(word) + 1, 0, k_any, k_never).error(), Errno::EINVAL);
     EXPECT_EQ(futex_wait(address_of(word), 0, 0, k_never).error(), Errno::EINVAL);
-    EXPECT_EQ(futex_wake(0, 1).error(), Errno::EFAULT);
+    EXPECT_EQ(futex_wake(0xffff'8000'0000'0000, 1).error(), Errno::EFAULT);
 }
 
 TEST(Futex, TimesOut)
