@@ -14,7 +14,7 @@
 #include "net/ip.h"
 #include "net/routing.h"
 #include "net/tcp/congestion.h"
-#include "net/tcp/options.h"
+#include "net/tcp/tcp_options.h"
 #include "net/tcp/rtt.h"
 #include "net/tcp/table.h"
 #include "net/timer_wheel.h"

@@ -1,4 +1,4 @@
-#include "net/tcp/options.h"
+#include "net/tcp/tcp_options.h"
 
 #include <algorithm>
 
