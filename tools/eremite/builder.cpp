@@ -169,7 +169,7 @@ void ensure_toolchain(Target target)
         sdk_step.done();
     }
 
-    if (!fs::exists(root() / "loader/CMakeLists.txt"))
+    if (!has_loader(target.arch))
         return;
     const Step loader_step(folder / "loader.stamp", { root() / "loader", root() / "kernel" }, sysroot.string());
     if (!loader_step.is_done(loader_path(target.arch))) {
@@ -177,6 +177,11 @@ void ensure_toolchain(Target target)
         cmake_build("the loader", root() / "loader", folder / "loader", kernel_definitions(target, sysroot));
         loader_step.done();
     }
+}
+
+bool has_loader(Arch arch)
+{
+    return arch == Arch::x86_64;
 }
 
 Path loader_path(Arch arch)

@@ -116,6 +116,8 @@ private:
     {
         if (m_mmio)
             add("-device", fmt::format("{}-device,{}", kind, properties));
+        else if (kind == "vhost-user-fs") // modern only, and QEMU doesn't know the property there
+            add("-device", fmt::format("{}-pci,{}", kind, properties));
         else
             add("-device", fmt::format("{}-pci,disable-legacy=on,{}", kind, properties));
     }
@@ -282,6 +284,8 @@ private:
             }
         }
         if (m_options.loader) {
+            if (!has_loader(m_options.arch))
+                fail("there is no separate loader for {}: leave out --loader", name_of(m_options.arch));
             if (!fs::exists(loader_path(m_options.arch)))
                 fail("the loader is not built for {}: `./eremite build` any program first", name_of(m_options.arch));
             add("-kernel", bootable(loader_path(m_options.arch)));
