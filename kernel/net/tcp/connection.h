@@ -14,9 +14,9 @@
 #include "net/ip.h"
 #include "net/routing.h"
 #include "net/tcp/congestion.h"
-#include "net/tcp/tcp_options.h"
 #include "net/tcp/rtt.h"
 #include "net/tcp/table.h"
+#include "net/tcp/tcp_options.h"
 #include "net/timer_wheel.h"
 #include "sched/wait_queue.h"
 
