@@ -87,15 +87,15 @@ ratio_table() {
             print "| operation | Linux guest | Eremite | times fewer | wall ns, Linux | Eremite |"
             print "|---|---:|---:|---:|---:|---:|"
         }
-        NR == FNR { instructions[$1] = $2; wall[$1] = $3; next }
+        FILENAME == ARGV[1] { instructions[$1] = $2; wall[$1] = $3; next }
         {
             ours = $2; ns = $3; linux = instructions[$1]
-            printf "| %s | %s | %.0f | %s | %s | %.0f |\n", $1, linux == "" ? "-" : sprintf("%.0f", linux), ours,
-                linux == "" || ours == 0 ? "-" : sprintf("%.1f", linux / ours), wall[$1] == "" ? "-" : sprintf("%.0f", wall[$1]), ns
+            printf "| %s | %s | %.0f | %s | %s | %.0f |\n", $1, (linux == "" ? "-" : sprintf("%.0f", linux)), ours,
+                (linux == "" || ours == 0 ? "-" : sprintf("%.1f", linux / ours)), (wall[$1] == "" ? "-" : sprintf("%.0f", wall[$1])), ns
         }' "$2" "$1"
 }
 
 # as_json FILE: "NAME INSTRUCTIONS NANOSECONDS" lines as one object.
 as_json() {
-    awk 'BEGIN { printf "{" } { printf "%s\"%s\": {\"instructions\": %s, \"nanoseconds\": %s}", NR > 1 ? ", " : "", $1, $2, $3 } END { print "}" }' "$1"
+    awk 'BEGIN { printf "{" } { printf "%s\"%s\": {\"instructions\": %s, \"nanoseconds\": %s}", (NR > 1 ? ", " : ""), $1, $2, $3 } END { print "}" }' "$1"
 }

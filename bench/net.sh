@@ -63,13 +63,13 @@ start() {
     local guest_kind=$1 console=$2 extra=${3:-} tries
     if [ "$guest_kind" = linux ]; then
         # shellcheck disable=SC2086 # the arguments are words
-        inside timeout 900 qemu-system-x86_64 -accel tcg -M q35 -cpu max -smp 1 -m 256M -nographic -no-reboot -nodefaults \
+        ip netns exec "$space" timeout 900 qemu-system-x86_64 -accel tcg -M q35 -cpu max -smp 1 -m 256M -nographic -no-reboot -nodefaults \
             -serial stdio -monitor none -kernel "$(linux_kernel)" -initrd "$out/linux.cpio.gz" \
             -append "console=ttyS0 quiet panic=-1 eb.run=netbench eb.args=serve,$port eb.ip=$guest/24" \
             -netdev tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-pci,netdev=n0,romfile= $extra \
             < /dev/null > "$console" 2>&1 &
     else
-        inside timeout 900 "$EREMITE" run --memory 256M --net tap=tap0 --append "ip=$guest/24 ${eremite_append:-}" \
+        ip netns exec "$space" timeout 900 "$EREMITE" run --memory 256M --net tap=tap0 --append "ip=$guest/24 ${eremite_append:-}" \
             ${extra:+--qemu-args "$extra"} "$bench/programs/netbench.c" serve "$port" < /dev/null > "$console" 2>&1 &
     fi
     machine=$!
