@@ -63,6 +63,7 @@
     adrp x30, __eremite_thread_end
     add x30, x30, :lo12:__eremite_thread_end
     msr daifclr, #2
+    .inst 0xd280001f | (0x4502 << 5) // marker 2 of the instruction counter
     br x16
     .size __eremite_enter_application, . - __eremite_enter_application
 
