@@ -2,6 +2,7 @@
 
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
+#include "arch/x86_64/key_sites.h"
 
 extern "C" {
 void __eremite_switch_stacks(eremite::u64* from, eremite::u64 to);
@@ -94,7 +95,7 @@ void save_vector_state(void* area)
 void restore_vector_state(const void* area)
 {
     if (vector_format().xsave)
-        asm volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+        asm volatile(ER_KEY_SITE(checked) "xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
     else
         asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }

@@ -6,6 +6,7 @@
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/early.h"
 #include "arch/x86_64/io.h"
+#include "arch/x86_64/key_sites.h"
 #include "arch/x86_64/vectors.h"
 
 #include <algorithm>
@@ -120,13 +121,13 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
 
     TablePointer gdt { sizeof(native.gdt) - 1, reinterpret_cast<u64>(native.gdt.data()) };
     TablePointer idt { sizeof(s_idt) - 1, reinterpret_cast<u64>(s_idt.data()) };
-    asm volatile("lgdt %0" : : "m"(gdt));
+    asm volatile(ER_KEY_SITE(erased) "lgdt %0" : : "m"(gdt));
     asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" : : "i"(k_kernel_code) : "rax", "memory");
     asm volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs"
         :
         : "r"(u32 { k_kernel_data }), "r"(0));
-    asm volatile("ltr %w0" : : "r"(u32 { k_task_state }));
-    asm volatile("lidt %0" : : "m"(idt));
+    asm volatile(ER_KEY_SITE(erased) "ltr %w0" : : "r"(u32 { k_task_state }));
+    asm volatile(ER_KEY_SITE(erased) "lidt %0" : : "m"(idt));
     write_msr(k_msr_gs_base, reinterpret_cast<u64>(&cpu));
 
     CpuId basic = cpuid(1);

@@ -3,6 +3,8 @@
 // address in the note of ours, with the first GiB mapped one to one and RDI pointing to hvm_start_info.
 // From here to the call of early_start, everything runs at its physical address.
 
+#include "arch/x86_64/key_sites.inc"
+
 #define IDENTITY_PAGES 512
 
     .section .note.Xen, "a", @note
@@ -102,24 +104,29 @@ __eremite_entry:
     lea (s_identity_root - __eremite_entry)(%ebp), %esi
     lea 3(%ecx), %eax
     mov %eax, (%esi)
+    key_site erased
     mov %esi, %cr3
 
     mov %cr4, %eax
     or $0x20, %eax // PAE
+    key_site erased
     mov %eax, %cr4
     mov $0xc0000080, %ecx // EFER
     rdmsr
     or $0x900, %eax // LME, NXE
+    key_site erased
     wrmsr
     mov %cr0, %eax
     and $~0x0000000c, %eax // EM, TS off
     or $0x80010022, %eax // PG, WP, NE, MP
+    key_site erased
     mov %eax, %cr0
 
     lea (boot_gdt - __eremite_entry)(%ebp), %eax
     push $0
     push %eax
     pushw $(boot_gdt_end - boot_gdt - 1)
+    key_site erased
     lgdt (%esp)
     lea (__eremite_entry64 - __eremite_entry)(%ebp), %eax
     push $8

@@ -1,6 +1,7 @@
 // Port input and output, model-specific registers, CPUID, control registers.
 #pragma once
 
+#include "arch/x86_64/key_sites.h"
 #include "base/types.h"
 
 namespace eremite::arch {
@@ -52,7 +53,10 @@ inline u64 read_msr(u32 msr)
 }
 inline void write_msr(u32 msr, u64 value)
 {
-    asm volatile("wrmsr" : : "c"(msr), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "memory");
+    asm volatile(ER_KEY_SITE(erased) "wrmsr"
+        :
+        : "c"(msr), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
+        : "memory");
 }
 
 struct CpuId {
@@ -84,7 +88,7 @@ inline u64 read_cr0()
 }
 inline void write_cr0(u64 value)
 {
-    asm volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+    asm volatile(ER_KEY_SITE(erased) "mov %0, %%cr0" : : "r"(value) : "memory");
 }
 inline u64 read_cr2()
 {
@@ -100,7 +104,7 @@ inline u64 read_cr3()
 }
 inline void write_cr3(u64 value)
 {
-    asm volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+    asm volatile(ER_KEY_SITE(erased) "mov %0, %%cr3" : : "r"(value) : "memory");
 }
 inline u64 read_cr4()
 {
@@ -110,12 +114,14 @@ inline u64 read_cr4()
 }
 inline void write_cr4(u64 value)
 {
-    asm volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+    asm volatile(ER_KEY_SITE(erased) "mov %0, %%cr4" : : "r"(value) : "memory");
 }
 /// XCR0.
 inline void write_xcr0(u64 value)
 {
-    asm volatile("xsetbv" : : "c"(0), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)));
+    asm volatile(ER_KEY_SITE(erased) "xsetbv"
+        :
+        : "c"(0), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)));
 }
 
 } // namespace eremite::arch

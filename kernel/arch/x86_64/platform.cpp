@@ -93,7 +93,7 @@ void power_off(int status)
         u16 limit { 0 };
         u64 base { 0 };
     } nothing;
-    asm volatile("lidt %0; int3" : : "m"(nothing));
+    asm volatile(ER_KEY_SITE(erased) "lidt %0; int3" : : "m"(nothing));
     while (true)
         asm volatile("cli; hlt");
 }

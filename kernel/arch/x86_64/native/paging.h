@@ -1,6 +1,7 @@
 // x86_64's page tables: what an entry looks like is in page_table_format.h; where the kernel's half begins.
 #pragma once
 
+#include "arch/x86_64/key_sites.h"
 #include "native/page_table_format.h"
 
 namespace eremite::arch {
@@ -29,7 +30,7 @@ inline void invalidate_page(VirtualAddress address)
 inline void invalidate_all()
 {
     u64 root;
-    asm volatile("mov %%cr3, %0; mov %0, %%cr3" : "=&r"(root) : : "memory");
+    asm volatile("mov %%cr3, %0\n" ER_KEY_SITE(erased) "mov %0, %%cr3" : "=&r"(root) : : "memory");
 }
 
 inline void clear_page(void* page)
