@@ -2,6 +2,7 @@
 #include "builder.h"
 
 #include "cpio.h"
+#include "mender.h"
 #include "process.h"
 
 #include <algorithm>
@@ -38,6 +39,13 @@ Strings link_flags(Target target, const BuildOptions* options, const Path& packe
     if (!packed.empty())
         flags.push_back(packed.string());
     return flags;
+}
+
+/// No image for protection keys leaves the build with an instruction that could undo them.
+void verify_if_needed(Target target, const Path& image)
+{
+    if (target.isolation == Isolation::Mpk)
+        verify_image(image);
 }
 
 /// An object file that holds an archive between __eremite_packed_root_start and _end.
@@ -127,8 +135,10 @@ std::vector<Path> build_folder_programs(const App& app, const BuildOptions& opti
     if (programs.empty())
         fail("{}: its CMakeLists.txt has no add_executable()", app.path.string());
     std::vector<Path> paths;
-    for (const auto& program : programs)
+    for (const auto& program : programs) {
         paths.push_back(folder / program);
+        verify_if_needed(options.target, paths.back());
+    }
     return paths;
 }
 
@@ -220,6 +230,7 @@ Path build_recipe(const App& app, const BuildOptions& options)
         folder);
     if (!fs::exists(output))
         fail("apps/{}/recipe ended well, and left no {}", app.name, output.string());
+    verify_if_needed(options.target, output);
     write_file(stamp, fingerprint.text() + "\n");
     return output;
 }
@@ -286,7 +297,15 @@ bool compile(Target target, const std::vector<Path>& sources, const Strings& fla
     arguments.push_back("-o");
     arguments.push_back(output.string());
     fs::create_directories(output.parent_path());
-    return run({ .arguments = arguments, .output_file = log }).ok();
+    if (!run({ .arguments = arguments, .output_file = log }).ok())
+        return false;
+    try {
+        verify_if_needed(target, output);
+    } catch (const Failure& failure) {
+        write_file(log, std::string(failure.what()) + "\n");
+        return false;
+    }
+    return true;
 }
 
 std::vector<Path> build_programs(const App& app, const BuildOptions& options)

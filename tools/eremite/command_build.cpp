@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "builder.h"
+#include "mender.h"
 
 namespace tool {
 
@@ -17,6 +18,7 @@ struct BuildArguments {
     std::string root;
     std::string program;
     bool lto = false;
+    bool verify = false;
 };
 
 void build(const BuildArguments& arguments)
@@ -38,6 +40,8 @@ void build(const BuildArguments& arguments)
         return;
     }
     auto image = build_app(find_app(arguments.app), options);
+    if (arguments.verify)
+        verify_image(image);
     if (!arguments.output.empty()) {
         fs::copy_file(image, arguments.output, fs::copy_options::overwrite_existing);
         image = arguments.output;
@@ -60,6 +64,8 @@ void add_build_command(CLI::App& app, int& status)
     command->add_option("--program", arguments->program, "which program, if the project makes several");
     command->add_option("--output,-o", arguments->output, "copy the ELF file to here");
     command->add_flag("--lto", arguments->lto, "link-time optimisation");
+    command->add_flag("--verify", arguments->verify,
+        "take out key-changing instructions that are there by chance, refuse others; always so with mpk");
     command->callback([arguments, &status] {
         build(*arguments);
         status = 0;

@@ -4,6 +4,8 @@
 #include "inspection.h"
 
 #include "builder.h"
+#include "code_scan.h"
+#include "mender.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -151,22 +153,23 @@ int print_verification(const Inspection& inspection)
             name_of(inspection.elf().arch()));
         return 0;
     }
-    if (!inspection.has_map())
-        fail("{} has no map beside it, so the kernel's own instructions cannot be told from others: build it by "
-             "./eremite",
-            inspection.elf().path().string());
-    std::size_t allowed = 0;
-    std::size_t bad = 0;
-    for (const auto& finding : find_privileged_instructions(inspection)) {
-        if (finding.allowed) {
-            ++allowed;
-            continue;
-        }
-        ++bad;
-        fmt::print("{:#x}: {} in {}\n", finding.address, finding.instruction, finding.place);
-    }
-    fmt::print("{} key-changing or privileged instructions outside the kernel's gates, {} in them\n", bad, allowed);
-    return bad ? 1 : 0;
+    const auto code = verify_code(inspection.elf());
+    const auto list = [&](const std::vector<KeyFinding>& findings, std::string_view what) {
+        for (const auto& each : findings)
+            fmt::print("{:#x}: {} in {}: {}\n", each.address, name_of(each.instruction),
+                place_of(inspection, each.address), what);
+    };
+    list(code.erased, "the kernel's, overwritten before the application starts");
+    list(code.checked, "the kernel's, with the check behind it");
+    list(code.unchecked, "the kernel's, without a check behind it");
+    list(code.stray, "NOT ALLOWED");
+    fmt::print(
+        "{} key-changing instructions where none may be, {} of the kernel's without a check; {} of its own with one, "
+        "{} that are overwritten\n",
+        code.stray.size(), code.unchecked.size(), code.checked.size(), code.erased.size());
+    if (!code.has_keys)
+        fmt::print("there are no protection keys in this image: nothing depends on it\n");
+    return code.is_good() ? 0 : 1;
 }
 
 int print_reason(const Inspection& inspection, const std::string& wanted)

@@ -81,16 +81,6 @@ private:
     std::vector<ImageSymbol> m_symbols;
 };
 
-/// A privileged or key-changing instruction found where it must not be.
-struct Finding {
-    std::uint64_t address;
-    std::string instruction;
-    std::string place;
-    bool allowed;
-};
-/// Looks at every byte offset of the executable segments (design: isolation).
-std::vector<Finding> find_privileged_instructions(const Inspection& inspection);
-
 /// A treemap: area is size in the file, colour is the component, nested boxes are symbols.
 std::string treemap_svg(const Inspection& inspection);
 
