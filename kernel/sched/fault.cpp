@@ -153,10 +153,17 @@ void report(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultRes
     print_crash_report(frame);
 }
 
+/// Whether `address` is in the guard page of a kernel stack; of the running one, wherever that lies.
+bool is_below_kernel_stack(u64 address)
+{
+    u64 bottom = arch::this_cpu().kernel_stack_bottom;
+    return (address < bottom && bottom - address <= k_page_size) || is_kernel_stack_guard(VirtualAddress(address));
+}
+
 [[noreturn]] void end_kernel(const arch::TrapFrame& frame, const arch::Fault& fault)
 {
     const Thread* thread = arch::current_thread();
-    if (is_kernel_stack_guard(VirtualAddress(fault.address)))
+    if (is_below_kernel_stack(fault.address))
         log_error("panic: kernel stack overflow in thread {} ({})", thread ? thread->name() : "none",
             thread ? thread->tid() : 0);
     else

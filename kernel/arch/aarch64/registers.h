@@ -19,5 +19,8 @@
 #define TCR_VALUE                                                                                                      \
     (16 | (1 << 8) | (1 << 10) | (3 << 12) | (16 << 16) | (1 << 23) | (1 << 24) | (1 << 26) | (3 << 28) | (2 << 30))
 
+/// An exception that finds less than this left of its entry stack is reported from elsewhere (traps.S).
+#define ENTRY_STACK_RESERVE 1024
+
 /// Memory behind the image that its first page tables may take.
 #define EARLY_MEMORY 0x200000

@@ -2,6 +2,8 @@
 // (EL1t), so that an exception finds SP_EL1, the entry stack of its processor, whatever the interrupted stack was like.
 // Each entry saves a TrapFrame there, and asks C++ whether to move it to the thread's kernel stack.
 
+#include "arch/aarch64/registers.h"
+
     .macro save_general
     sub sp, sp, #288
     stp x0, x1, [sp]
@@ -38,6 +40,21 @@
     b \target
     .endm
 
+    // What comes while SP_EL1 is in use may come because there is nothing left of the entry stack. Looked at before the
+    // first store, which would otherwise raise the same exception for ever. TPIDRRO_EL0 is free: nothing runs at EL0.
+    .macro vector_nested
+    .balign 128
+    msr tpidrro_el0, x0
+    mrs x0, tpidr_el1
+    ldr x0, [x0, #64] // PerCpu::native: the entry stack's lowest address
+    sub x0, sp, x0
+    cmp x0, #ENTRY_STACK_RESERVE
+    b.lt trap_overflow
+    mrs x0, tpidrro_el0
+    save_general
+    b trap_nested
+    .endm
+
     .section .text.__eremite_vectors, "ax", @progbits
     .balign 2048
     .globl __eremite_vectors
@@ -49,13 +66,12 @@ __eremite_vectors:
     vector trap_interrupt // FIQ: not used
     vector trap_error
     // From EL1 with SP_EL1: something went wrong on an entry stack.
-    vector trap_nested
-    vector trap_nested
-    vector trap_nested
-    vector trap_nested
+    .rept 4
+    vector_nested
+    .endr
     // From EL0, where nothing ever runs.
     .rept 8
-    vector trap_nested
+    vector_nested
     .endr
 
 trap_synchronous:
@@ -77,6 +93,18 @@ trap_nested:
     save_special "mrs x19, sp_el0"
     mov x0, sp
     mov x1, #3
+    b trap_common
+trap_overflow:
+    mov x0, sp
+    msr sp_el0, x0 // the stack pointer that is reported; the thread's own is lost
+    adrp x0, s_last_stack_top
+    add x0, x0, :lo12:s_last_stack_top
+    mov sp, x0
+    mrs x0, tpidrro_el0
+    save_general
+    save_special "mrs x19, sp_el0"
+    mov x0, sp
+    mov x1, #4
 trap_common:
     // Returns where the frame is now.
     bl __eremite_trap_entry
@@ -145,3 +173,9 @@ __eremite_set_entry_stack:
     msr daif, x1
     ret
     .size __eremite_set_entry_stack, . - __eremite_set_entry_stack
+
+// For the report that an entry stack has overflowed, after which the machine ends. One for all processors.
+    .section .bss.boot_stack, "aw", @nobits
+    .balign 16
+    .skip 8192
+s_last_stack_top:

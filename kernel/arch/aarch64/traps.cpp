@@ -6,6 +6,7 @@
 #include "arch/cpu.h"
 #include "arch/user_copy.h"
 #include "base/format.h"
+#include "mm/kernel_stack.h"
 
 #include <atomic>
 
@@ -27,7 +28,7 @@ namespace eremite::arch {
 namespace {
 
 /// As trap entries in traps.S number them.
-enum class Source : u64 { Synchronous = 0, Interrupt = 1, Error = 2, Nested = 3 };
+enum class Source : u64 { Synchronous = 0, Interrupt = 1, Error = 2, Nested = 3, EntryStackOverflow = 4 };
 
 constexpr u32 k_from_interrupt = ~u32 { 0 }; // in TrapFrame::syndrome of a moved frame
 
@@ -185,6 +186,14 @@ TrapFrame* trap_entry(TrapFrame& frame, Source source)
 {
     if (source == Source::Interrupt)
         return handle_interrupt(frame);
+    if (source == Source::EntryStackOverflow) {
+        if (s_crashing.load(std::memory_order_relaxed))
+            early_fatal("an exception within the report of an exception");
+        Fault fault = decode(frame);
+        fault.kind = FaultKind::Double;
+        fault.name = "entry stack overflow";
+        handle_fault(frame, fault);
+    }
     if (s_crashing.load(std::memory_order_relaxed)) {
         // The crash report reads memory that may not be there.
         if (u64 fixup = fixup_for(frame.pc)) {
@@ -235,6 +244,7 @@ void adopt_processor(PerCpu& cpu, u64 entry_stack_top)
     asm("mrs %0, mpidr_el1" : "=r"(identity));
     cpu.hardware_id = identity & 0xff00ffffff;
     asm volatile("msr tpidr_el1, %0; msr vbar_el1, %1; isb" : : "r"(&cpu), "r"(__eremite_vectors) : "memory");
+    cpu.native = reinterpret_cast<void*>(entry_stack_top - k_kernel_stack_size);
     __eremite_set_entry_stack(entry_stack_top);
     asm volatile("msr daifclr, #4" ::: "memory"); // system errors are reported when they happen
 }
