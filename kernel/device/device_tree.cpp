@@ -15,9 +15,104 @@ u32 big_endian(std::span<const u8> bytes, usize offset)
     return __builtin_bswap32(value);
 }
 
-std::string_view as_text(std::span<const u8> bytes)
+/// The whole words in `bytes`, which begins on a boundary of them.
+std::span<const u32> words_in(std::span<const u8> bytes)
 {
-    return { reinterpret_cast<const char*>(bytes.data()), bytes.size() };
+    return { reinterpret_cast<const u32*>(reinterpret_cast<uintptr_t>(bytes.data())), bytes.size() / 4 };
+}
+
+/// Not 0 if a byte of `word` is: its lowest bit that is set is the first one's highest.
+template<typename Word> constexpr Word zero_byte(Word word)
+{
+    constexpr Word ones = static_cast<Word>(~Word { 0 }) / 255;
+    return (word - ones) & ~word & (ones << 7);
+}
+
+/// What comes before the first NUL in `bytes`, or all.
+std::string_view text_in(std::span<const u8> bytes)
+{
+    usize length = 0;
+    for (; bytes.size() - length >= 8; length += 8) {
+        u64 word;
+        __builtin_memcpy(&word, bytes.subspan(length, 8).data(), 8);
+        if (u64 zero = zero_byte(word); zero != 0)
+            return { reinterpret_cast<const char*>(bytes.data()),
+                length + static_cast<usize>(__builtin_ctzll(zero)) / 8 };
+    }
+    while (length < bytes.size() && bytes[length] != 0)
+        ++length;
+    return { reinterpret_cast<const char*>(bytes.data()), length };
+}
+
+/// Takes the first name off a path; empty at its end.
+std::string_view take_part(std::string_view& path)
+{
+    while (!path.empty() && path.front() == '/')
+        path.remove_prefix(1);
+    std::string_view part = path.substr(0, path.find('/'));
+    path.remove_prefix(part.size());
+    return part;
+}
+
+/// Whether the text at the beginning of `bytes` is `name`.
+[[gnu::always_inline]] inline bool begins_with_text(std::span<const u8> bytes, std::string_view name)
+{
+    return bytes.size() > name.size() && bytes[0] == static_cast<u8>(name[0]) && bytes[name.size()] == 0
+        && __builtin_memcmp(bytes.data(), name.data(), name.size()) == 0;
+}
+
+DeviceTree::Known known_by_name(std::span<const u8> name)
+{
+    using enum DeviceTree::Known;
+    if (begins_with_text(name, "chosen"))
+        return Chosen;
+    if (begins_with_text(name, "cpus"))
+        return Processors;
+    return begins_with_text(name, "reserved-memory") ? ReservedMemory : None;
+}
+
+/// The first eight bytes of a text, as they lie in memory.
+constexpr u64 head(std::string_view text)
+{
+    u64 word = 0;
+    for (usize i = 8; i > 0; --i)
+        word = word << 8 | static_cast<u8>(text[i - 1]);
+    return word;
+}
+
+/// Which of the known ones the text at the beginning of `list` is. A table would hold addresses.
+DeviceTree::Known known_by_compatible(std::span<const u8> list)
+{
+    using enum DeviceTree::Known;
+    if (list.size() < 8)
+        return None;
+    u64 first;
+    __builtin_memcpy(&first, list.data(), 8);
+    auto is = [&](std::string_view name) { return begins_with_text(list, name); };
+    switch (first) {
+    case head("arm,pl011"):
+        return is("arm,pl011") ? Uart : None;
+    case head("arm,pl031"):
+        return is("arm,pl031") ? WallClock : None;
+    case head("arm,psci"):
+        return is("arm,psci-0.2") || is("arm,psci-1.0") ? Psci : None;
+    case head("arm,armv8-timer"):
+        return is("arm,armv8-timer") ? Timer : None;
+    case head("arm,cortex-a15-gic"):
+        return is("arm,cortex-a15-gic") ? Gic2 : None;
+    case head("arm,gic-"):
+        return is("arm,gic-v3")       ? Gic3
+            : is("arm,gic-v3-its")    ? TranslationService
+            : is("arm,gic-v2m-frame") ? MessageFrame
+            : is("arm,gic-400")       ? Gic2
+                                      : None;
+    case head("pci-host-ecam-generic"):
+        return is("pci-host-ecam-generic") ? PciHost : None;
+    case head("virtio,mmio"):
+        return is("virtio,mmio") ? VirtioMmio : None;
+    default:
+        return None;
+    }
 }
 
 } // namespace
@@ -37,58 +132,46 @@ u64 DeviceTree::Property::number(usize index, usize count) const
 
 std::string_view DeviceTree::Property::text() const
 {
-    std::string_view all = as_text(m_bytes);
-    return all.substr(0, all.find('\0'));
+    return text_in(m_bytes);
 }
 
 bool DeviceTree::Property::lists(std::string_view wanted) const
 {
-    std::string_view rest = as_text(m_bytes);
-    while (!rest.empty()) {
-        std::string_view one = rest.substr(0, rest.find('\0'));
+    for (std::span<const u8> rest = m_bytes; !rest.empty();) {
+        std::string_view one = text_in(rest);
         if (one == wanted)
             return true;
-        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+        rest = rest.subspan(std::min(one.size() + 1, rest.size()));
     }
     return false;
 }
 
-bool DeviceTree::read_string(std::span<const u8> block, usize offset, std::string_view& text) const
+[[gnu::always_inline]] inline bool DeviceTree::take(std::span<const u32>& rest, Item& item) const
 {
-    if (offset >= block.size())
+    if (rest.empty())
         return false;
-    std::string_view rest = as_text(block.subspan(offset));
-    usize end = rest.find('\0');
-    if (end == std::string_view::npos)
-        return false;
-    text = rest.substr(0, end);
-    return true;
-}
-
-bool DeviceTree::read(u32 offset, Item& item) const
-{
-    if (offset > m_structure.size() || m_structure.size() - offset < 4)
-        return false;
-    item.token = static_cast<Token>(big_endian(m_structure, offset));
-    u64 next = u64 { offset } + 4;
+    item.token = static_cast<Token>(__builtin_bswap32(rest[0]));
+    usize used = 1;
     switch (item.token) {
-    case Token::BeginNode:
-        if (!read_string(m_structure, next, item.name))
-            return false;
-        next += item.name.size() + 1;
-        break;
     case Token::Property: {
-        if (m_structure.size() - next < 8)
+        if (rest.size() < 3)
             return false;
-        u32 length = big_endian(m_structure, next);
-        u32 name = big_endian(m_structure, next + 4);
-        next += 8;
-        if (length > m_structure.size() - next || !read_string(m_strings, name, item.name))
+        u64 length = __builtin_bswap32(rest[1]);
+        item.name = __builtin_bswap32(rest[2]);
+        u64 words = (length + 3) / 4;
+        if (words > rest.size() - 3 || item.name >= m_strings.size())
             return false;
-        item.value = m_structure.subspan(next, length);
-        next += length;
+        item.text = { reinterpret_cast<const u8*>(rest.subspan(3).data()), length };
+        used = 3 + words;
         break;
     }
+    case Token::BeginNode:
+        do {
+            if (used == rest.size())
+                return false;
+        } while (zero_byte(rest[used++]) == 0);
+        item.text = { reinterpret_cast<const u8*>(rest.subspan(1).data()), (used - 1) * 4 };
+        break;
     case Token::EndNode:
     case Token::Nop:
     case Token::End:
@@ -96,62 +179,112 @@ bool DeviceTree::read(u32 offset, Item& item) const
     default:
         return false;
     }
-    next = align_up(next, 4);
-    if (next > m_structure.size())
-        return false;
-    item.next = static_cast<u32>(next);
+    rest = rest.subspan(used);
     return true;
 }
 
-bool DeviceTree::check(std::string_view& problem) const
+[[gnu::always_inline]] inline bool DeviceTree::is_named(const Item& property, std::string_view name) const
 {
-    Item item;
-    usize depth = 0;
-    bool seen_root = false;
-    for (u32 offset = 0;; offset = item.next) {
-        if (!read(offset, item)) {
-            problem = "device tree: the structure block is cut off or holds an unknown token";
-            return false;
+    return begins_with_text(m_strings.subspan(property.name), name);
+}
+
+/// What the walk of create() knows of the node whose properties it is reading.
+struct DeviceTree::Reading {
+    Known what { Known::None };
+    bool is_enabled { true };
+    bool is_memory { false };
+};
+
+[[gnu::always_inline]] inline void DeviceTree::read_property(const Item& item, usize depth, Reading& reading) const
+{
+    // Most are none of these, and seen to be by their first letter.
+    u8 first = m_strings[item.name];
+    if (first == 'c' && is_named(item, "compatible")) {
+        for (std::span<const u8> rest = item.text; reading.what == Known::None && !rest.empty();) {
+            reading.what = known_by_compatible(rest);
+            if (reading.what == Known::None)
+                rest = rest.subspan(std::min(text_in(rest).size() + 1, rest.size()));
         }
+    } else if (first == 's' && is_named(item, "status")) {
+        reading.is_enabled = is_enabled(Property(item.text));
+    } else if (first == 'd' && depth == 1 && is_named(item, "device_type")) {
+        reading.is_memory = text_in(item.text) == "memory";
+    }
+}
+
+void DeviceTree::note(const Node& node, const Reading& reading)
+{
+    if (!reading.is_enabled)
+        return;
+    if (reading.is_memory && m_memory_count < k_max_memory_nodes)
+        m_memory[m_memory_count++] = node.offset();
+    if (reading.what == Known::None)
+        return;
+    Node& known = m_known[static_cast<usize>(reading.what)];
+    if (!known)
+        known = node;
+}
+
+std::string_view DeviceTree::index()
+{
+    std::span<const u32> rest = m_structure;
+    Node node; // the last one that began; its properties end where another begins or it ends
+    node.m_tree = this;
+    Reading reading;
+    bool in_properties = false;
+    bool seen_root = false;
+    usize open = 0; // nodes that have begun and not ended
+    auto end_properties = [&] {
+        if (in_properties && (reading.what != Known::None || reading.is_memory))
+            note(node, reading);
+        in_properties = false;
+    };
+    while (true) {
+        u32 offset = static_cast<u32>(m_structure.size() - rest.size());
+        Item item;
+        if (!take(rest, item))
+            return "device tree: the structure block is cut off or holds an unknown token";
         switch (item.token) {
+        case Token::Property:
+            if (open == 0)
+                return "device tree: a property stands outside of any node";
+            if (in_properties)
+                read_property(item, open - 1, reading);
+            break;
         case Token::BeginNode:
-            if (depth == 0 && seen_root) {
-                problem = "device tree: there is more than one root";
-                return false;
-            }
+            if (open == 0 && seen_root)
+                return "device tree: there is more than one root";
+            if (open == k_max_depth)
+                return "device tree: nodes are nested too deeply";
+            end_properties();
             seen_root = true;
-            if (++depth > k_max_depth) {
-                problem = "device tree: nodes are nested too deeply";
-                return false;
-            }
+            in_properties = true;
+            reading = {};
+            node.m_path[open] = offset;
+            node.m_depth = open++;
+            if (open == 2)
+                reading.what = known_by_name(item.text);
             break;
         case Token::EndNode:
-            if (depth == 0) {
-                problem = "device tree: a node ends that never began";
-                return false;
-            }
-            --depth;
-            break;
-        case Token::Property:
-            if (depth == 0) {
-                problem = "device tree: a property stands outside of any node";
-                return false;
-            }
+            if (open == 0)
+                return "device tree: a node ends that never began";
+            end_properties();
+            --open;
             break;
         case Token::Nop:
             break;
         case Token::End:
-            if (depth != 0 || !seen_root) {
-                problem = "device tree: it ends within a node";
-                return false;
-            }
-            return true;
+            return open == 0 && seen_root ? std::string_view {} : "device tree: it ends within a node";
         }
     }
 }
 
-bool DeviceTree::create(std::span<const u8> memory, DeviceTree& tree, std::string_view& problem)
+bool DeviceTree::lay_out(std::span<const u8> memory, std::string_view& problem)
 {
+    if (reinterpret_cast<uintptr_t>(memory.data()) % 8 != 0) {
+        problem = "device tree: its address is not a multiple of 8";
+        return false;
+    }
     if (memory.size() < 40 || big_endian(memory, 0) != k_magic) {
         problem = "device tree: there is none (no magic number)";
         return false;
@@ -178,22 +311,73 @@ bool DeviceTree::create(std::span<const u8> memory, DeviceTree& tree, std::strin
         problem = "device tree: a block lies outside of it";
         return false;
     }
-    tree.m_size = total;
-    tree.m_structure = memory.subspan(structure, structure_size);
-    tree.m_strings = memory.subspan(strings, strings_size);
-    tree.m_reservations = memory.subspan(reservations, total - reservations);
-    return tree.check(problem);
+    if (structure_size > k_max_structure) {
+        problem = "device tree: it is longer than 2 MiB";
+        return false;
+    }
+    // Pairs of 64-bit words, up to one of zeros.
+    u32 reservations_end = reservations;
+    for (u32 word = 0; word != 4 && total - reservations_end >= 16;) {
+        for (word = 0; word < 4 && big_endian(memory, reservations_end + word * 4) == 0;)
+            ++word;
+        reservations_end += 16;
+    }
+    // Monitors pad the blob (QEMU to 1 MiB); what lies behind the blocks is nobody's.
+    m_blob = memory.first(std::max({ 40u, structure + structure_size, strings + strings_size, reservations_end }));
+    m_structure = words_in(memory.subspan(structure, structure_size));
+    m_strings = memory.subspan(strings, strings_size);
+    m_reservations = memory.subspan(reservations, reservations_end - reservations);
+    if (!m_strings.empty() && m_strings.back() != 0) {
+        problem = "device tree: the names of properties don't end";
+        return false;
+    }
+    return true;
+}
+
+bool DeviceTree::create(std::span<const u8> memory, DeviceTree& tree, std::string_view& problem)
+{
+    if (!tree.lay_out(memory, problem))
+        return false;
+    problem = tree.index();
+    return problem.empty();
+}
+
+void DeviceTree::move_to(std::span<const u8> memory)
+{
+    auto moved = [&](const void* data, usize length) {
+        auto offset = reinterpret_cast<uintptr_t>(data) - reinterpret_cast<uintptr_t>(m_blob.data());
+        return memory.subspan(offset, length);
+    };
+    m_structure = words_in(moved(m_structure.data(), m_structure.size_bytes()));
+    m_strings = moved(m_strings.data(), m_strings.size());
+    m_reservations = moved(m_reservations.data(), m_reservations.size());
+    m_blob = memory;
 }
 
 DeviceTree::Node DeviceTree::root() const
 {
-    Item item;
-    u32 offset = 0;
-    while (read(offset, item) && item.token == Token::Nop)
-        offset = item.next;
+    std::span<const u32> rest = m_structure;
     Node node;
     node.m_tree = this;
-    node.m_path[0] = offset;
+    for (Item item; take(rest, item) && item.token == Token::Nop;)
+        node.m_path[0] = static_cast<u32>(m_structure.size() - rest.size());
+    return node;
+}
+
+DeviceTree::Node DeviceTree::known(Known which) const
+{
+    Node node = m_known[static_cast<usize>(which)];
+    if (node)
+        node.m_tree = this; // the tree may have been moved
+    return node;
+}
+
+DeviceTree::Node DeviceTree::memory(usize index) const
+{
+    if (index >= m_memory_count)
+        return {};
+    Node node = root();
+    node.m_path[++node.m_depth] = m_memory[index];
     return node;
 }
 
@@ -201,23 +385,17 @@ DeviceTree::Node DeviceTree::find_path(std::string_view path) const
 {
     Node at = root();
     usize depth = 0;
-    while (!path.empty() && path.front() == '/')
-        path.remove_prefix(1);
-    if (path.empty())
+    std::string_view part = take_part(path);
+    if (part.empty())
         return at;
     for (Node node = at.next(); node; node = node.next()) {
         if (node.depth() <= depth)
             break;
-        if (node.depth() != depth + 1)
-            continue;
-        std::string_view part = path.substr(0, path.find('/'));
-        if (node.name() != part && node.base_name() != part)
+        if (node.depth() != depth + 1 || !node.is_called(part))
             continue;
         ++depth;
-        path.remove_prefix(part.size());
-        while (!path.empty() && path.front() == '/')
-            path.remove_prefix(1);
-        if (path.empty())
+        part = take_part(path);
+        if (part.empty())
             return node;
     }
     return {};
@@ -234,6 +412,11 @@ DeviceTree::Node DeviceTree::find_compatible(std::string_view with) const
 
 DeviceTree::Node DeviceTree::find_phandle(u32 phandle) const
 {
+    // Nearly always it is the interrupt controller that is meant.
+    for (Known which : { Known::Gic2, Known::Gic3 }) {
+        if (Node node = known(which); node && node.property("phandle").cell(0) == phandle)
+            return node;
+    }
     for (Node node = root(); node; node = node.next()) {
         if (Property property = node.property("phandle"); property && property.cell(0) == phandle)
             return node;
@@ -244,7 +427,13 @@ DeviceTree::Node DeviceTree::find_phandle(u32 phandle) const
 std::string_view DeviceTree::Node::name() const
 {
     Item item;
-    return m_tree->read(offset(), item) ? item.name : std::string_view {};
+    std::span<const u32> rest = tokens();
+    return m_tree->take(rest, item) ? text_in(item.text) : std::string_view {};
+}
+
+std::span<const u32> DeviceTree::Node::tokens() const
+{
+    return m_tree->m_structure.subspan(offset());
 }
 
 std::string_view DeviceTree::Node::base_name() const
@@ -253,25 +442,47 @@ std::string_view DeviceTree::Node::base_name() const
     return whole.substr(0, whole.find('@'));
 }
 
+bool DeviceTree::Node::is_called(std::string_view part) const
+{
+    return name() == part || base_name() == part;
+}
+
+bool DeviceTree::Node::is_at(std::string_view path) const
+{
+    Node node = *this;
+    for (node.m_depth = 1; node.m_depth <= m_depth; ++node.m_depth) {
+        if (std::string_view part = take_part(path); part.empty() || !node.is_called(part))
+            return false;
+    }
+    return take_part(path).empty();
+}
+
 DeviceTree::Property DeviceTree::Node::property(std::string_view name) const
 {
+    if (!m_tree)
+        return {};
+    std::span<const u32> rest = tokens();
     Item item;
-    if (!m_tree->read(offset(), item))
+    if (!m_tree->take(rest, item))
         return {};
     // Properties come before subnodes.
-    while (m_tree->read(item.next, item)) {
-        if (item.token == Token::Property && item.name == name)
-            return Property(item.value);
+    while (m_tree->take(rest, item)) {
+        if (item.token == Token::Property && m_tree->is_named(item, name))
+            return Property(item.text);
         if (item.token != Token::Property && item.token != Token::Nop)
             break;
     }
     return {};
 }
 
+bool DeviceTree::is_enabled(Property status)
+{
+    return !status || status.text() == "okay" || status.text() == "ok";
+}
+
 bool DeviceTree::Node::is_enabled() const
 {
-    Property status = property("status");
-    return !status || status.text() == "okay" || status.text() == "ok";
+    return DeviceTree::is_enabled(property("status"));
 }
 
 DeviceTree::Node DeviceTree::Node::parent() const
@@ -285,13 +496,14 @@ DeviceTree::Node DeviceTree::Node::parent() const
 
 DeviceTree::Node DeviceTree::Node::next() const
 {
+    std::span<const u32> rest = tokens();
     Item item;
-    if (!m_tree->read(offset(), item))
+    if (!m_tree->take(rest, item))
         return {};
     Node node = *this;
     while (true) {
-        u32 at = item.next;
-        if (!m_tree->read(at, item))
+        u32 at = static_cast<u32>(m_tree->m_structure.size() - rest.size());
+        if (!m_tree->take(rest, item))
             return {};
         switch (item.token) {
         case Token::BeginNode:
@@ -366,6 +578,8 @@ Result<PhysicalRange> DeviceTree::Node::reg(usize index) const
 
 Result<DeviceTree::Node::Interrupt> DeviceTree::Node::interrupt(usize index) const
 {
+    if (!m_tree)
+        return Errno::ENOENT;
     // The controller is named here, or by the nearest node above; it may itself be a mere relay.
     Node at = *this;
     u32 phandle = 0;

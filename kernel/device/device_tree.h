@@ -1,6 +1,7 @@
 // A flattened device tree (Devicetree Specification 0.4, chapter 5), read in place. The blob is the monitor's and not
 // trusted: create() walks all of it once, so that later walks cannot leave it, and everything that refers from one node
-// to another (phandles, ranges) is bounded.
+// to another (phandles, ranges) is bounded. That walk also notes where the nodes are that the kernel asks for, so that
+// nothing on the way to the application walks the tree again.
 //
 // Runs before the image is relocated too, so nothing here refers to data that holds addresses. No allocation, no locks.
 #pragma once
@@ -17,6 +18,28 @@ class DeviceTree {
 public:
     static constexpr usize k_max_depth = 16;
     static constexpr u32 k_magic = 0xd00dfeed;
+    /// Longer structure blocks are refused: the whole blob may take 2 MiB (Linux's booting.rst).
+    static constexpr u32 k_max_structure = 2_MiB;
+    static constexpr usize k_max_memory_nodes = 16;
+
+    /// What the kernel asks of a machine: the first three by their names below the root, the others by what they are
+    /// compatible with.
+    enum class Known : u8 {
+        Chosen,
+        Processors,
+        ReservedMemory,
+        Psci,
+        Uart, // PL011
+        WallClock, // PL031
+        Timer,
+        Gic2,
+        Gic3,
+        TranslationService, // ITS
+        MessageFrame, // GICv2m
+        PciHost,
+        VirtioMmio,
+        None, // their number
+    };
 
     /// A property's value; all integers in it are big-endian.
     class Property {
@@ -45,7 +68,7 @@ public:
         bool m_present { false };
     };
 
-    /// A node, and the way to it from the root. Invalid (false) where there is none.
+    /// A node, and the way to it from the root. Invalid (false) where there is none; that has no properties.
     class Node {
     public:
         constexpr Node() = default;
@@ -58,6 +81,8 @@ public:
         bool is_compatible(std::string_view with) const { return property("compatible").lists(with); }
         /// status is absent or "okay".
         bool is_enabled() const;
+        /// Whether it is the one of that path, as find_path() takes it.
+        bool is_at(std::string_view path) const;
         Node parent() const;
         /// The next one in the order of the blob, depth first.
         Node next() const;
@@ -76,20 +101,31 @@ public:
 
     private:
         friend class DeviceTree;
+        std::span<const u32> tokens() const; // the structure block from this node on
+        bool is_called(std::string_view part) const;
         u32 offset() const { return m_path[m_depth]; }
         const DeviceTree* m_tree { nullptr };
-        std::array<u32, k_max_depth> m_path {}; // offsets of BEGIN_NODE tokens in the structure block, root first
+        std::array<u32, k_max_depth> m_path {}; // where their tokens are in the structure block, in words; root first
         usize m_depth { 0 };
     };
 
     constexpr DeviceTree() = default;
 
-    /// Checks the whole blob, which begins at `memory` and may be shorter than that. On failure, `problem` says what is
-    /// wrong. The tree refers to `memory`.
+    /// Checks the whole blob, which begins at `memory`, a multiple of 8, and may be shorter than that. On failure,
+    /// `problem` says what is wrong. The tree refers to `memory`.
     static bool create(std::span<const u8> memory, DeviceTree& tree, std::string_view& problem);
 
-    usize size() const { return m_size; }
+    /// How much of the blob is used.
+    usize size() const { return m_blob.size(); }
+    /// The same blob, visible at another address now: `memory` begins there and is size() long.
+    void move_to(std::span<const u8> memory);
+
     Node root() const;
+    /// The first such node that is enabled, without a walk.
+    Node known(Known which) const;
+    /// Node `index` below the root whose device_type is memory; without a walk. Those beyond k_max_memory_nodes are not
+    /// seen.
+    Node memory(usize index) const;
     /// By names of nodes, "/soc/uart"; a part without '@' also matches one with it. Follows no aliases.
     Node find_path(std::string_view path) const;
     Node find_compatible(std::string_view with) const;
@@ -116,19 +152,29 @@ private:
     enum class Token : u32 { BeginNode = 1, EndNode = 2, Property = 3, Nop = 4, End = 9 };
     struct Item {
         Token token;
-        std::string_view name; // of the node or the property
-        std::span<const u8> value;
-        u32 next { 0 }; // offset of the next token
+        u32 name { 0 }; // of a property: where in the strings block
+        std::span<const u8> text; // the value of a property; the name of a node, and zeros
     };
-    /// The token at `offset`; false if it doesn't lie wholly in the block.
-    bool read(u32 offset, Item& item) const;
-    bool read_string(std::span<const u8> block, usize offset, std::string_view& text) const;
-    bool check(std::string_view& problem) const;
+    struct Reading;
 
-    std::span<const u8> m_structure;
-    std::span<const u8> m_strings;
+    /// Takes the first token off `rest`, the rest of the structure block; false if it doesn't lie wholly in it.
+    bool take(std::span<const u32>& rest, Item& item) const;
+    bool is_named(const Item& property, std::string_view name) const;
+    void read_property(const Item& item, usize depth, Reading& reading) const;
+    void note(const Node& node, const Reading& reading);
+    /// The one walk of create(): checks each token, and notes where the known nodes are. Returns what is wrong with the
+    /// structure block, or an empty text.
+    std::string_view index();
+    static bool is_enabled(Property status);
+    bool lay_out(std::span<const u8> memory, std::string_view& problem);
+
+    std::span<const u32> m_structure;
+    std::span<const u8> m_strings; // ends with a NUL, if there are any
     std::span<const u8> m_reservations;
-    usize m_size { 0 };
+    std::span<const u8> m_blob; // what is used of it
+    std::array<Node, static_cast<usize>(Known::None)> m_known {};
+    std::array<u32, k_max_memory_nodes> m_memory {};
+    u32 m_memory_count { 0 };
 };
 
 } // namespace eremite

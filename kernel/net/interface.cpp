@@ -244,6 +244,7 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
         cut = !features.uso;
         break;
     }
+    m_dirty.store(true, std::memory_order_relaxed);
     if (cut) {
         auto pieces = segment(packet);
         if (pieces.is_error())
@@ -254,7 +255,7 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
             if (!features.checksum && !complete_checksum(piece))
                 return false;
             // With a part of it in the queue, the rest counts as lost on the way.
-            if (!transmit_frame(piece))
+            if (!m_device.transmit(piece))
                 return any;
             any = true;
         }
@@ -262,7 +263,7 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
     }
     if (offload.needs_checksum && !features.checksum && !complete_checksum(packet))
         return false;
-    return transmit_frame(packet);
+    return m_device.transmit(packet);
 }
 
 void Interface::send_resolved(Packet packet, u16 ethertype, MacBytes destination)

@@ -48,7 +48,7 @@ void initialize_clock()
     asm("mrs %0, cntfrq_el0" : "=r"(frequency));
     if (frequency == 0) {
         // Firmware should have set it; the device tree may know.
-        frequency = device_tree().find_compatible("arm,armv8-timer").property("clock-frequency").cell(0);
+        frequency = device_tree().known(DeviceTree::Known::Timer).property("clock-frequency").cell(0);
         if (frequency == 0)
             early_fatal("neither CNTFRQ_EL0 nor the device tree tell the rate of the timer");
     }
@@ -62,7 +62,7 @@ void initialize_timer_interrupt()
 {
     u32 number = k_virtual_timer;
     // Secure, physical, virtual, hypervisor.
-    if (auto interrupt = device_tree().find_compatible("arm,armv8-timer").interrupt(2); interrupt.has_value())
+    if (auto interrupt = device_tree().known(DeviceTree::Known::Timer).interrupt(2); interrupt.has_value())
         number = interrupt.value().number;
     set_private_handler(number, on_timer);
     enable_private_interrupt(number);
@@ -89,7 +89,7 @@ void set_timer(Nanoseconds deadline)
 i64 boot_wall_seconds()
 {
     // PL031 (Arm DDI 0224): the data register counts seconds since 1970.
-    auto node = device_tree().find_compatible("arm,pl031");
+    auto node = device_tree().known(DeviceTree::Known::WallClock);
     if (!node)
         return 0;
     auto range = node.reg(0);

@@ -7,7 +7,7 @@ namespace eremite::arch {
 
 void for_each_virtio_mmio(void (*visit)(const VirtioMmioSlot&, void*), void* context)
 {
-    for (DeviceTree::Node node = device_tree().root(); node; node = node.next()) {
+    for (DeviceTree::Node node = device_tree().known(DeviceTree::Known::VirtioMmio); node; node = node.next()) {
         if (!node.is_compatible("virtio,mmio") || !node.is_enabled())
             continue;
         auto registers = node.reg(0);
@@ -22,7 +22,7 @@ void for_each_virtio_mmio(void (*visit)(const VirtioMmioSlot&, void*), void* con
 
 bool find_pci_host(PciHost& host)
 {
-    DeviceTree::Node node = device_tree().find_compatible("pci-host-ecam-generic");
+    DeviceTree::Node node = device_tree().known(DeviceTree::Known::PciHost);
     if (!node)
         return false;
     auto registers = node.reg(0);

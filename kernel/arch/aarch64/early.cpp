@@ -9,7 +9,9 @@
 #include "arch/cpu.h"
 #include "arch/paging.h"
 #include "arch/platform.h"
+#include "arch/user_copy.h"
 #include "boot/image.h"
+#include "boot/machine_tree.h"
 #include "boot/main.h"
 #include "boot/relocate.h"
 
@@ -65,7 +67,7 @@ struct EarlyMemory {
             early_fatal("too little memory behind the image for the first page tables");
         u64 page = next;
         next += k_page_size;
-        __builtin_memset(reinterpret_cast<void*>(window + page), 0, k_page_size);
+        clear_page(reinterpret_cast<void*>(window + page));
         return page;
     }
 };
@@ -88,36 +90,40 @@ u64& entry_for(u64 root, u64 address, unsigned level)
     return table_at(table)[Format::index(VirtualAddress(address), level)];
 }
 
+/// Maps [physical, end) at `address`, by pages of `level`.
+void map_pages(u64 root, u64 address, u64 physical, u64 end, PageAttributes attributes, unsigned level)
+{
+    const u64 size = u64 { k_page_size } << (9 * level);
+    while (physical < end) {
+        // One walk for all that a table holds.
+        u64& first = entry_for(root, address, level);
+        u64 count = std::min<u64>(512 - Format::index(VirtualAddress(address), level), (end - physical) / size);
+        u64 leaf = Format::leaf_entry(PhysicalAddress(physical), attributes, level);
+#pragma clang loop unroll_count(4)
+        for (u64& entry : std::span(&first, count)) {
+            entry = leaf;
+            leaf += size;
+        }
+        address += count * size;
+        physical += count * size;
+    }
+}
+
 /// Maps [start, end) of physical memory in the direct map, by pages of 2 MiB where they fit.
 void map_direct(u64 root, u64 start, u64 end, PageAttributes attributes)
 {
-    while (start < end) {
-        bool large = start % k_large_page_size == 0 && end - start >= k_large_page_size;
-        unsigned level = large ? 1 : 0;
-        u64& entry = entry_for(root, k_direct_map_base + start, level);
-        if (!Format::is_present(entry))
-            entry = Format::leaf_entry(PhysicalAddress(start), attributes, level);
-        start += large ? k_large_page_size : k_page_size;
-    }
+    u64 large_start = std::min(align_up(start, k_large_page_size), end);
+    u64 large_end = std::max(align_down(end, k_large_page_size), large_start);
+    map_pages(root, k_direct_map_base + start, start, large_start, attributes, 0);
+    map_pages(root, k_direct_map_base + large_start, large_start, large_end, attributes, 1);
+    map_pages(root, k_direct_map_base + large_end, large_end, end, attributes, 0);
 }
 
 void map_image(u64 root, u64 load_address, u64 base)
 {
-    u64 boot_guard = reinterpret_cast<u64>(__eremite_boot_stack);
-    u64 entry_guard = reinterpret_cast<u64>(__eremite_boot_entry_stack) - k_page_size;
     auto map = [&](const char* start, const char* end, PageAttributes attributes) {
-        u64* entry = nullptr;
-        for (u64 physical = reinterpret_cast<u64>(start); physical < reinterpret_cast<u64>(end);
-            physical += k_page_size) {
-            u64 address = base + (physical - load_address);
-            // The walk from the root is for the first page, and where a new table begins.
-            if (entry && Format::index(VirtualAddress(address), 0) != 0)
-                entry = &std::span(entry, 2)[1];
-            else
-                entry = &entry_for(root, address, 0);
-            if (physical != boot_guard && physical != entry_guard)
-                *entry = Format::leaf_entry(PhysicalAddress(physical), attributes, 0);
-        }
+        u64 physical = reinterpret_cast<u64>(start);
+        map_pages(root, base + (physical - load_address), physical, reinterpret_cast<u64>(end), attributes, 0);
     };
     constexpr PageAttributes read {};
     constexpr PageAttributes write { .writable = true };
@@ -128,20 +134,32 @@ void map_image(u64 root, u64 load_address, u64 base)
     map(__eremite_data_start, __eremite_data_end, write);
     map(__eremite_kernel_data_start, __eremite_kernel_data_end, write);
     map(__eremite_bss_start, __eremite_bss_end, write);
+    // The guard pages of the boot processor's stacks.
+    for (u64 guard : { reinterpret_cast<u64>(__eremite_boot_stack),
+             reinterpret_cast<u64>(__eremite_boot_entry_stack) - k_page_size })
+        entry_for(root, base + (guard - load_address), 0) = 0;
 }
 
-/// Whether an option without a value stands before the ` -- `.
-bool has_option(std::string_view command_line, std::string_view name)
+/// Touches both ends of each range: a tree that lists more memory than there is is found out here, and not by whoever
+/// happens to be given a frame from nowhere.
+void check_memory()
 {
-    while (!command_line.empty()) {
-        std::string_view word = command_line.substr(0, command_line.find(' '));
-        if (word == name)
-            return true;
-        if (word == "--")
-            return false;
-        command_line.remove_prefix(std::min(word.size() + 1, command_line.size()));
+    auto is_there = [](u64 physical) {
+        u32 word;
+        return load_user(reinterpret_cast<const u32*>(k_direct_map_base + physical), word);
+    };
+    for (const MemoryRange& range : s_boot_info.memory()) {
+        if (range.kind != MemoryKind::Usable)
+            continue;
+        // The image itself is not in the direct map.
+        u64 image_end = s_boot_info.image.end().value();
+        u64 last = range.range.end().value() - sizeof(u32);
+        u64 first = range.range.start.value();
+        if (first == s_boot_info.image.start.value())
+            first = image_end;
+        if ((first <= last && !is_there(first)) || (last >= image_end && !is_there(last)))
+            early_fatal("device tree: it lists memory that is not there");
     }
-    return false;
 }
 
 u64 early_random()
@@ -171,111 +189,15 @@ u64 choose_base(u64 image_size)
     return lowest + early_random() % pages * k_page_size;
 }
 
-/// Adds [start, end) without the parts that `reserved` names, which may be in any order and overlap.
-void add_usable(u64 start, u64 end, std::span<const PhysicalRange> reserved)
+/// Memory must hold the image and the tables behind it, which end at `end`.
+void check_place(u64 load_address, u64 end)
 {
-    while (start < end) {
-        u64 stop = end;
-        u64 resume = end;
-        for (const PhysicalRange& range : reserved) {
-            u64 from = align_down(range.start.value(), k_page_size);
-            u64 to = align_up(range.end().value(), k_page_size);
-            if (to <= start || from >= stop)
-                continue;
-            stop = std::max(from, start);
-            resume = to;
-        }
-        if (stop > start && s_boot_info.range_count < BootInfo::k_max_ranges)
-            s_boot_info.ranges[s_boot_info.range_count++]
-                = { { PhysicalAddress(start), stop - start }, MemoryKind::Usable };
-        start = resume;
+    for (const MemoryRange& range : s_boot_info.memory()) {
+        if (range.kind == MemoryKind::Usable && range.range.start.value() <= load_address
+            && range.range.end().value() >= end)
+            return;
     }
-}
-
-void read_memory(const DeviceTree& tree, u64 load_address, u64 image_end)
-{
-    std::array<PhysicalRange, 16> reserved {};
-    usize reserved_count = 0;
-    auto reserve = [&](PhysicalRange range) {
-        if (reserved_count < reserved.size() && range.length != 0)
-            reserved[reserved_count++] = range;
-    };
-    reserve(s_boot_info.device_tree);
-    tree.for_each_reservation([&](u64 address, u64 size) {
-        if (address + size > address)
-            reserve({ PhysicalAddress(address), size });
-    });
-    if (DeviceTree::Node node = tree.find_path("/reserved-memory")) {
-        usize depth = node.depth();
-        for (node = node.next(); node && node.depth() > depth; node = node.next()) {
-            if (auto range = node.reg(0); range.has_value())
-                reserve(range.value());
-        }
-    }
-    constexpr u64 k_limit = u64 { 1 } << 47;
-    bool holds_image = false;
-    bool any = false;
-    for (DeviceTree::Node node = tree.root().next(); node; node = node.next()) {
-        if (node.depth() != 1 || node.property("device_type").text() != "memory")
-            continue;
-        for (usize i = 0;; ++i) {
-            auto entry = node.reg(i);
-            if (entry.is_error())
-                break;
-            u64 start = align_up(entry.value().start.value(), k_page_size);
-            u64 end = align_down(std::min(entry.value().end().value(), k_limit), k_page_size);
-            // Overlapping entries would hand the same frames out twice.
-            for (const MemoryRange& other : s_boot_info.memory()) {
-                if (start < other.range.end().value() && end > other.range.start.value())
-                    early_fatal("device tree: two entries of memory overlap");
-            }
-            if (start >= end)
-                continue;
-            any = true;
-            holds_image |= start <= load_address && end >= image_end;
-            add_usable(start, end, std::span(reserved).first(reserved_count));
-        }
-    }
-    if (!any)
-        early_fatal("device tree: it lists no memory");
-    if (!holds_image)
-        early_fatal("device tree: the memory it lists does not hold the image that runs");
-}
-
-void read_chosen(const DeviceTree& tree)
-{
-    DeviceTree::Node chosen = tree.find_path("/chosen");
-    if (!chosen)
-        return;
-    s_boot_info.command_line = chosen.property("bootargs").text();
-    auto address = [&](std::string_view name) {
-        auto property = chosen.property(name);
-        return property.number(0, std::min<usize>(property.cell_count(), 2));
-    };
-    u64 start = address("linux,initrd-start");
-    u64 end = address("linux,initrd-end");
-    if (start != 0 && end > start)
-        s_boot_info.initrd = { PhysicalAddress(start), end - start };
-    auto seed = chosen.property("rng-seed").bytes();
-    s_boot_info.seed_length = static_cast<u32>(std::min(seed.size(), s_boot_info.seed.size()));
-    std::copy_n(seed.begin(), s_boot_info.seed_length, s_boot_info.seed.begin());
-}
-
-void read_platform(const DeviceTree& tree)
-{
-    s_platform.semihosting = has_option(s_boot_info.command_line, "exit=semihosting");
-    if (auto psci = tree.find_compatible("arm,psci-0.2"); psci || (psci = tree.find_compatible("arm,psci-1.0")))
-        s_platform.conduit = psci.property("method").text() == "smc" ? Conduit::Smc : Conduit::Hvc;
-    std::string_view path = tree.find_path("/chosen").property("stdout-path").text();
-    DeviceTree::Node uart = path.empty() ? DeviceTree::Node {} : tree.find_path(path.substr(0, path.find(':')));
-    if (!uart || !uart.is_compatible("arm,pl011"))
-        uart = tree.find_compatible("arm,pl011");
-    if (!uart)
-        return;
-    if (auto registers = uart.reg(0); registers.has_value())
-        s_platform.uart = registers.value().start.value();
-    if (auto interrupt = uart.interrupt(0); interrupt.has_value())
-        s_platform.uart_interrupt = interrupt.value().number;
+    early_fatal("device tree: the memory it lists does not hold the image that runs");
 }
 
 template<typename T> std::span<const T> span_between(const char* start, const char* end)
@@ -349,11 +271,11 @@ const DeviceTree& device_tree()
         device_tree_address = align_down(load_address, 1_GiB);
     std::string_view problem;
     std::span<const u8> blob(reinterpret_cast<const u8*>(device_tree_address), k_max_device_tree);
-    if (device_tree_address % 8 != 0 || !DeviceTree::create(blob, s_device_tree, problem))
-        early_fatal(problem.empty() ? std::string_view("device tree: its address is not a multiple of 8") : problem);
+    if (!DeviceTree::create(blob, s_device_tree, problem))
+        early_fatal(problem);
     info.device_tree = { PhysicalAddress(device_tree_address), s_device_tree.size() };
-    read_chosen(s_device_tree);
-    read_platform(s_device_tree);
+    problem = parse_machine_tree(s_device_tree, info);
+    read_platform(s_device_tree, info.command_line, s_platform);
     // The identity mapping's two tables lie right behind the image.
     u64 identity_root = image_end;
     u64 early_end = image_end + EARLY_MEMORY;
@@ -363,8 +285,10 @@ const DeviceTree& device_tree()
         early_end = align_down(info.initrd.start.value(), k_page_size);
     s_memory = { .window = 0, .next = image_end + 2 * k_page_size, .end = early_end };
     s_platform.identity_root = identity_root;
+    if (!problem.empty())
+        early_fatal(problem);
+    check_place(load_address, s_memory.next);
     prepare_hardening();
-    read_memory(s_device_tree, load_address, s_memory.next);
 
     u64 image_size = image_end - load_address;
     u64 base = choose_base(image_size);
@@ -382,16 +306,23 @@ const DeviceTree& device_tree()
     table_at(identity_root)[image_slot] = table_at(lower)[image_slot];
 
     constexpr PageAttributes write { .writable = true };
-    for (const MemoryRange& range : info.memory()) {
-        u64 from = range.range.start.value();
-        u64 to = range.range.end().value();
+    std::span<const MemoryRange> ranges = info.memory();
+    for (usize i = 0; i < ranges.size();) {
+        u64 from = ranges[i].range.start.value();
+        u64 to = ranges[i].range.end().value();
+        bool is_device = ranges[i].kind == MemoryKind::Device;
+        // What follows without a gap goes with it, so that large pages fit.
+        for (++i; !is_device && i < ranges.size() && ranges[i].kind != MemoryKind::Device
+            && ranges[i].range.start.value() == to;
+            ++i)
+            to = ranges[i].range.end().value();
+        if (is_device)
+            continue;
         if (from < load_address)
             map_direct(upper, from, std::min(to, load_address), write);
         if (to > image_end)
             map_direct(upper, std::max(from, image_end), to, write);
     }
-    u64 tree_page = align_down(device_tree_address, k_page_size);
-    map_direct(upper, tree_page, align_up(device_tree_address + s_device_tree.size(), k_page_size), write);
     u64 uart = s_platform.uart != 0 ? s_platform.uart : k_fallback_uart;
     map_direct(upper, uart, uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
 
@@ -427,9 +358,8 @@ const DeviceTree& device_tree()
     info.protocol = "Image";
     std::span<const u8> blob(
         reinterpret_cast<const u8*>(k_direct_map_base + info.device_tree.start.value()), info.device_tree.length);
-    std::string_view problem;
-    if (!DeviceTree::create(blob, s_device_tree, problem))
-        early_fatal(problem);
+    s_device_tree.move_to(blob);
+    check_memory();
 }
 
 } // namespace arch

@@ -17,7 +17,6 @@ enum class Conduit : u8 { None, Hvc, Smc };
 /// What the rest of the architecture keeps from early boot. Addresses are physical unless they say otherwise.
 struct Platform {
     u64 uart { 0 }; // virtual: PL011's registers, as mapped now
-    u32 uart_interrupt { 0 };
     bool is_mapped { false }; // the image runs at its own addresses
     Conduit conduit { Conduit::None };
     bool semihosting { false }; // exit=semihosting
@@ -27,6 +26,13 @@ struct Platform {
 };
 Platform& platform();
 
+/// Fills console, conduit and semihosting of `platform`, at physical addresses.
+void read_platform(const DeviceTree& tree, std::string_view command_line, Platform& platform);
+/// The PL011 that /chosen names, or the first.
+DeviceTree::Node find_console(const DeviceTree& tree);
+/// Whether an option without a value stands before the ` -- ` of a command line that has not been taken apart yet.
+bool has_option(std::string_view command_line, std::string_view name);
+
 /// The device tree that the machine came with, in the direct map. Checked; empty (no root) before early boot is over.
 const DeviceTree& device_tree();
 
@@ -34,7 +40,8 @@ const DeviceTree& device_tree();
 [[noreturn]] void early_fatal(std::string_view message);
 
 struct PerCpu;
-/// Sets this processor's vectors, entry stack and per-processor block. `entry_stack_top` is the end of its entry stack.
+/// Sets this processor's vectors, entry stack and per-processor block. `entry_stack_top` is the end of its entry stack
+/// of k_kernel_stack_size bytes.
 void adopt_processor(PerCpu& cpu, u64 entry_stack_top);
 /// Turns on what the tables' makers rely on: WXN, pointer authentication with the keys of this boot.
 void harden_processor();

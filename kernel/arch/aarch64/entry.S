@@ -25,6 +25,14 @@ __eremite_image_header:
     .ascii "ARM\x64"
     .long 0
 
+    .section .note.Eremite, "a", @note
+    .balign 4
+    .long 8, 16, 0x45520001 // see boot/elf.h
+    .asciz "Eremite"
+    .long 1 // version of this agreement
+    .long 0
+    .quad __eremite_entry_offset // where the header's first instruction leads
+
     .section .text.__eremite_entry, "ax", @progbits
     .globl __eremite_entry
     .hidden __eremite_entry
@@ -45,7 +53,11 @@ __eremite_entry:
     add x11, x10, #4096 // the first 512 GiB
     mov x0, x10
     add x1, x10, #8192
-1:  stp xzr, xzr, [x0], #16
+1:  stp xzr, xzr, [x0]
+    stp xzr, xzr, [x0, #16]
+    stp xzr, xzr, [x0, #32]
+    stp xzr, xzr, [x0, #48]
+    add x0, x0, #64
     cmp x0, x1
     b.lo 1b
     orr x0, x11, #3
@@ -75,9 +87,29 @@ __eremite_entry:
     adrp x0, __eremite_kernel_bss_start
     add x0, x0, :lo12:__eremite_kernel_bss_start
     adrp x1, __eremite_image_end
-3:  stp xzr, xzr, [x0], #16
-    cmp x0, x1
-    b.lo 3b
+    // By blocks of 64 bytes where the processor clears such at once.
+    mrs x2, dczid_el0
+    cmp x2, #4
+    b.ne 6f
+3:  tst x0, #63
+    b.eq 5f
+    stp xzr, xzr, [x0], #16
+    b 3b
+2:  dc zva, x0
+    add x0, x0, #64
+    dc zva, x0
+    add x0, x0, #64
+    dc zva, x0
+    add x0, x0, #64
+    dc zva, x0
+    add x0, x0, #64
+5:  sub x2, x1, x0
+    cmp x2, #256
+    b.hs 2b
+6:  cmp x0, x1
+    b.hs 4f
+    stp xzr, xzr, [x0], #16
+    b 6b
 4:
     adrp x0, s_boot_stack_top
     add x0, x0, :lo12:s_boot_stack_top
@@ -109,10 +141,10 @@ __eremite_entry:
     mov x4, sp
     add x4, x4, x0
     mov sp, x4
-    adr x5, 5f
+    adr x5, 7f
     add x5, x5, x0
     br x5
-5:  hint #36 // bti j
+7:  hint #36 // bti j
     bl __eremite_early_main
     brk #1
     .size __eremite_entry, . - __eremite_entry

@@ -141,6 +141,20 @@ void enable_line(u32 line, bool edge)
     write32(distributor, k_gicd_isenabler + line / 32 * 4, 1u << (line % 32));
 }
 
+/// The registers by which a GICv2 takes messages, looked for when there is a first one.
+Result<> find_message_frame()
+{
+    auto frame = device_tree().known(DeviceTree::Known::MessageFrame);
+    if (!frame)
+        return Errno::EOPNOTSUPP;
+    u8* registers = map_registers(frame, 0, "device tree: the message frame has no registers");
+    u32 type = read32(registers, k_v2m_typer);
+    s_gic.next_message = type >> 16 & 0x3ff;
+    s_gic.message_end = std::min(s_gic.next_message + (type & 0x3ff), s_gic.line_count);
+    s_gic.message_address = frame.reg(0).value().start.value() + k_v2m_set_spi;
+    return {};
+}
+
 Result<> add_handler(u32 line, InterruptHandler function, void* context)
 {
     Locked lock(s_lock);
@@ -201,13 +215,11 @@ void dispatch_interrupts()
 void initialize_interrupt_controller()
 {
     const DeviceTree& tree = device_tree();
-    DeviceTree::Node node = tree.find_compatible("arm,gic-v3");
+    DeviceTree::Node node = tree.known(DeviceTree::Known::Gic3);
     s_gic.version = 3;
     if (!node) {
         s_gic.version = 2;
-        node = tree.find_compatible("arm,cortex-a15-gic");
-        if (!node)
-            node = tree.find_compatible("arm,gic-400");
+        node = tree.known(DeviceTree::Known::Gic2);
     }
     if (!node)
         early_fatal("device tree: there is no interrupt controller that we know (GICv2, GICv3)");
@@ -217,13 +229,6 @@ void initialize_interrupt_controller()
         find_redistributors(node);
     } else {
         s_gic.processor_interface = map_registers(node, 1, "device tree: the interrupt controller has no registers");
-        if (auto frame = tree.find_compatible("arm,gic-v2m-frame")) {
-            u8* registers = map_registers(frame, 0, "device tree: the message frame has no registers");
-            u32 type = read32(registers, k_v2m_typer);
-            s_gic.next_message = type >> 16 & 0x3ff;
-            s_gic.message_end = std::min(s_gic.next_message + (type & 0x3ff), s_gic.line_count);
-            s_gic.message_address = frame.reg(0).value().start.value() + k_v2m_set_spi;
-        }
     }
     initialize_interrupt_processor();
 }
@@ -306,11 +311,11 @@ Result<MsiMessage> bind_message_interrupt(u32 device_id, u32 cpu, InterruptHandl
 {
     if (s_gic.version == 3)
         return bind_translated_message(device_id, cpu, handler, context);
-    if (s_gic.message_address == 0)
-        return Errno::EOPNOTSUPP;
     u32 line;
     {
         Locked lock(s_lock);
+        if (s_gic.message_address == 0)
+            TRY(find_message_frame());
         if (s_gic.next_message >= s_gic.message_end)
             return Errno::ENOSPC;
         line = s_gic.next_message++;

@@ -107,7 +107,7 @@ Result<> enable_messages(u32 cpu)
 
 Result<> set_up()
 {
-    DeviceTree::Node node = device_tree().find_compatible("arm,gic-v3-its");
+    DeviceTree::Node node = device_tree().known(DeviceTree::Known::TranslationService);
     if (!node)
         return Errno::EOPNOTSUPP;
     PhysicalRange range = TRY(node.reg(0));

@@ -78,6 +78,9 @@
     orr x1, x1, x1, lsl #32
     cmp x2, #64
     b.lo 2f
+    cbnz x1, 1f
+    cmp x2, #512
+    b.hs 5f
 1:  stp x1, x1, [x3]
     stp x1, x1, [x3, #16]
     stp x1, x1, [x3, #32]
@@ -96,6 +99,29 @@
     sub x2, x2, #1
     b 3b
 4:  ret
+    // Much to clear: by blocks of 64 bytes, where the processor clears such at once.
+5:  mrs x4, dczid_el0
+    cmp x4, #4
+    b.ne 1b
+    stp xzr, xzr, [x3]
+    stp xzr, xzr, [x3, #16]
+    stp xzr, xzr, [x3, #32]
+    stp xzr, xzr, [x3, #48]
+    add x4, x3, #64
+    and x4, x4, #~63
+    sub x5, x4, x3
+    sub x2, x2, x5
+    mov x3, x4
+6:  dc zva, x3
+    add x3, x3, #64
+    dc zva, x3
+    add x3, x3, #64
+    sub x2, x2, #128
+    cmp x2, #128
+    b.hs 6b
+    cmp x2, #64
+    b.hs 1b
+    b 2b
     .size __eremite_memset, . - __eremite_memset
 
     .globl __eremite_bcmp
@@ -138,13 +164,31 @@ __eremite_bcmp:
 
     function __eremite_memchr
     and w1, w1, #0xff
-1:  cbz x2, 2f
+    mov x4, #0x0101010101010101
+    mul x5, x1, x4
+1:  cmp x2, #8
+    b.lo 2f
+    ldr x3, [x0]
+    // Which bytes are the wanted one: those that are zero now.
+    eor x3, x3, x5
+    sub x6, x3, x4
+    bic x6, x6, x3
+    ands x6, x6, #0x8080808080808080
+    b.ne 4f
+    add x0, x0, #8
+    sub x2, x2, #8
+    b 1b
+4:  rev x6, x6
+    clz x6, x6
+    add x0, x0, x6, lsr #3
+    ret
+2:  cbz x2, 3f
     ldrb w3, [x0], #1
     sub x2, x2, #1
     cmp w3, w1
-    b.ne 1b
+    b.ne 2b
     sub x0, x0, #1
     ret
-2:  mov x0, #0
+3:  mov x0, #0
     ret
     .size __eremite_memchr, . - __eremite_memchr

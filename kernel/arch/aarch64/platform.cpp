@@ -89,13 +89,14 @@ int early_console_read()
 
 Result<> early_console_enable_input(void (*handler)())
 {
-    if (platform().uart == 0 || platform().uart_interrupt == 0)
+    if (platform().uart == 0)
         return Errno::ENODEV;
     bool bound = s_input_handler != nullptr;
     s_input_handler = handler;
     if (!bound) {
+        auto interrupt = TRY(find_console(device_tree()).interrupt(0));
         TRY(bind_wired_interrupt(
-            platform().uart_interrupt, Trigger::LevelHigh,
+            interrupt.number, Trigger::LevelHigh,
             [](void*) {
                 s_input_handler();
                 write32(uart(), k_uart_interrupt_clear, k_receive_interrupts);

@@ -51,7 +51,7 @@ void read_processors()
     u64 boot = this_cpu().hardware_id;
     s_identities[0] = boot;
     u32 count = 1;
-    DeviceTree::Node cpus = device_tree().find_path("/cpus");
+    DeviceTree::Node cpus = device_tree().known(DeviceTree::Known::Processors);
     u32 cells = cpus ? cpus.property("#address-cells").cell(0) : 0;
     for (DeviceTree::Node node = cpus ? cpus.next() : cpus; node && node.depth() > cpus.depth(); node = node.next()) {
         if (node.depth() != cpus.depth() + 1 || node.property("device_type").text() != "cpu" || !node.is_enabled())

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "device/device_tree.h"
+#include "support/tree_builder.h"
 
 #include <string>
 #include <vector>
@@ -9,84 +10,9 @@ using namespace eremite;
 
 namespace {
 
-/// Writes a flattened tree (Devicetree Specification 0.4, chapter 5).
-class Builder {
-public:
-    Builder& begin(const char* name)
-    {
-        word(1);
-        text(name);
-        return *this;
-    }
-    Builder& end()
-    {
-        word(2);
-        return *this;
-    }
-    Builder& cells(const char* name, const std::vector<u32>& values)
-    {
-        word(3);
-        word(static_cast<u32>(values.size() * 4));
-        word(intern(name));
-        for (u32 value : values)
-            word(value);
-        return *this;
-    }
-    Builder& string(const char* name, const std::string& value)
-    {
-        word(3);
-        word(static_cast<u32>(value.size() + 1));
-        word(intern(name));
-        text(value.c_str());
-        return *this;
-    }
-    std::vector<u8> blob(bool with_end = true)
-    {
-        if (with_end)
-            word(9);
-        std::vector<u8> structure = std::move(m_structure);
-        u32 structure_at = 56;
-        u32 strings_at = structure_at + static_cast<u32>(structure.size());
-        u32 total = strings_at + static_cast<u32>(m_strings.size());
-        m_structure.clear();
-        for (u32 value : { DeviceTree::k_magic, total, structure_at, strings_at, 40u, 17u, 16u, 0u,
-                 static_cast<u32>(m_strings.size()), static_cast<u32>(structure.size()), 0u, 0u, 0u, 0u })
-            word(value);
-        m_structure.insert(m_structure.end(), structure.begin(), structure.end());
-        m_structure.insert(m_structure.end(), m_strings.begin(), m_strings.end());
-        return m_structure;
-    }
-
-private:
-    void word(u32 value)
-    {
-        for (int shift : { 24, 16, 8, 0 })
-            m_structure.push_back(static_cast<u8>(value >> shift));
-    }
-    void text(const char* value)
-    {
-        for (const char* c = value;; ++c) {
-            m_structure.push_back(static_cast<u8>(*c));
-            if (*c == 0)
-                break;
-        }
-        while (m_structure.size() % 4 != 0)
-            m_structure.push_back(0);
-    }
-    u32 intern(const std::string& name)
-    {
-        u32 at = static_cast<u32>(m_strings.size());
-        m_strings += name;
-        m_strings += '\0';
-        return at;
-    }
-    std::vector<u8> m_structure;
-    std::string m_strings;
-};
-
 std::vector<u8> machine()
 {
-    Builder b;
+    TreeBuilder b;
     b.begin("").cells("#address-cells", { 2 }).cells("#size-cells", { 2 }).cells("interrupt-parent", { 1 });
     b.begin("memory@40000000").string("device_type", "memory").cells("reg", { 0, 0x40000000, 0, 0x8000000 }).end();
     b.begin("intc@8000000").cells("phandle", { 1 }).cells("interrupt-controller", {}).cells("#interrupt-cells", { 3 });
@@ -136,6 +62,38 @@ TEST(DeviceTree, FindsAndTranslates)
     EXPECT_FALSE(tree.find_compatible("arm,cortex"));
 }
 
+TEST(DeviceTree, KnowsWhereTheKernelsNodesAre)
+{
+    auto blob = machine();
+    DeviceTree tree = parse(blob);
+    EXPECT_EQ(tree.known(DeviceTree::Known::Chosen).property("bootargs").text(), "a=b -- c");
+    EXPECT_EQ(tree.known(DeviceTree::Known::Gic2).name(), "intc@8000000");
+    EXPECT_FALSE(tree.known(DeviceTree::Known::Gic3));
+    EXPECT_EQ(tree.memory(0).name(), "memory@40000000");
+    EXPECT_FALSE(tree.memory(1));
+    EXPECT_FALSE(DeviceTree::Node().property("status"));
+
+    // Moved, as the boot does when the memory map changes: nothing refers to the old place.
+    std::vector<u8> elsewhere(blob.begin(), blob.begin() + static_cast<isize>(tree.size()));
+    tree.move_to(elsewhere);
+    std::ranges::fill(blob, 0xff);
+    EXPECT_EQ(tree.known(DeviceTree::Known::Chosen).property("bootargs").text(), "a=b -- c");
+    EXPECT_TRUE(tree.find_path("/soc/uart@1000").is_at("/soc/uart"));
+    EXPECT_FALSE(tree.find_path("/soc/uart@1000").is_at("/soc"));
+    EXPECT_FALSE(tree.find_path("/soc").is_at("/soc/uart"));
+}
+
+TEST(DeviceTree, PassesOverWhatIsDisabled)
+{
+    TreeBuilder b;
+    b.begin("");
+    b.begin("uart@1").string("status", "disabled").string("compatible", "arm,pl011").end();
+    b.begin("uart@2").string("compatible", std::string("vendor,uart\0arm,pl011", 21)).string("status", "okay").end();
+    b.begin("uart@3").string("compatible", "arm,pl011").end().end();
+    auto blob = b.blob();
+    EXPECT_EQ(parse(blob).known(DeviceTree::Known::Uart).name(), "uart@2");
+}
+
 TEST(DeviceTree, RefusesEveryTruncation)
 {
     auto blob = machine();
@@ -152,10 +110,16 @@ TEST(DeviceTree, RefusesEveryTruncation)
 TEST(DeviceTree, SaysWhatIsWrong)
 {
     expect_refused({ 1, 2, 3 }, "there is none");
-    expect_refused(Builder().begin("").begin("a").end().blob(), "ends within a node");
-    expect_refused(Builder().begin("").end().end().blob(), "never began");
-    expect_refused(Builder().begin("").end().blob(false), "cut off");
-    Builder deep;
+    auto shifted = machine();
+    shifted.insert(shifted.begin(), 8, 0);
+    DeviceTree tree;
+    std::string_view problem;
+    EXPECT_FALSE(DeviceTree::create(std::span<const u8>(shifted).subspan(4), tree, problem));
+    EXPECT_NE(problem.find("multiple of 8"), std::string_view::npos);
+    expect_refused(TreeBuilder().begin("").begin("a").end().blob(), "ends within a node");
+    expect_refused(TreeBuilder().begin("").end().end().blob(), "never began");
+    expect_refused(TreeBuilder().begin("").end().blob(false), "cut off");
+    TreeBuilder deep;
     for (int i = 0; i < 20; ++i)
         deep.begin("n");
     expect_refused(deep.blob(), "too deeply");
@@ -163,7 +127,7 @@ TEST(DeviceTree, SaysWhatIsWrong)
 
 TEST(DeviceTree, EndsWhereControllersReferToOneAnother)
 {
-    Builder b;
+    TreeBuilder b;
     b.begin("").cells("interrupt-parent", { 1 });
     b.begin("a").cells("phandle", { 1 }).cells("interrupt-parent", { 2 }).end();
     b.begin("b").cells("phandle", { 2 }).cells("interrupt-parent", { 1 }).end();
@@ -174,7 +138,7 @@ TEST(DeviceTree, EndsWhereControllersReferToOneAnother)
 
 TEST(DeviceTree, RefusesRangesThatWrap)
 {
-    Builder b;
+    TreeBuilder b;
     b.begin("").cells("#address-cells", { 2 }).cells("#size-cells", { 2 });
     b.begin("memory").cells("reg", { 0xffffffff, 0xfffff000, 0, 0x2000 }).end().end();
     auto blob = b.blob();
