@@ -169,19 +169,12 @@ void ensure_toolchain(Target target)
         sdk_step.done();
     }
 
-    if (!has_loader(target.arch))
-        return;
     const Step loader_step(folder / "loader.stamp", { root() / "loader", root() / "kernel" }, sysroot.string());
     if (!loader_step.is_done(loader_path(target.arch))) {
         say(fmt::format("building the loader ({})", arch));
         cmake_build("the loader", root() / "loader", folder / "loader", kernel_definitions(target, sysroot));
         loader_step.done();
     }
-}
-
-bool has_loader(Arch arch)
-{
-    return arch == Arch::x86_64;
 }
 
 Path loader_path(Arch arch)

@@ -22,8 +22,6 @@ void ensure_toolchain(Target target);
 /// What of the toolchain is not in the tree (while it is being written); empty when all is there.
 std::string missing_toolchain_part();
 
-/// Whether there is a separate loader for `arch`. Images for aarch64 boot by Linux's protocol, without one.
-bool has_loader(Arch arch);
 /// build/ARCH/loader/eremite-loader; ensure_toolchain() first.
 Path loader_path(Arch arch);
 Path sdk_program(Arch arch, std::string_view name);

@@ -52,7 +52,7 @@ void write_elf(const Path& image, Arch arch, const Path& output)
         { "sha256", sha256(content) },
         { "boot",
             arch == Arch::x86_64 ? Json::array({ "pvh", "eremite-loader" })
-                                 : Json::array({ "arm64 Image (--format raw)" }) },
+                                 : Json::array({ "arm64 Image (--format raw)", "eremite-loader" }) },
         { "command_line", "kernel options, then --, then the program's arguments: docs/boot.md" },
     };
     write_file(output.string() + ".json", manifest.dump(2) + "\n");

@@ -137,8 +137,7 @@ private:
         } else {
             add("-accel", "tcg");
         }
-        const auto cpu = !m_options.cpu.empty() ? m_options.cpu : m_options.kvm ? "host" : "max";
-        add("-cpu", cpu);
+        add("-cpu", processor());
         add("-m", m_options.memory);
         add("-smp", std::to_string(m_options.processors));
         if (m_mmio)
@@ -153,6 +152,18 @@ private:
             virtio("virtio-serial", "id=serial0");
             add("-device", "virtconsole,chardev=console");
         }
+    }
+
+    std::string processor() const
+    {
+        if (m_options.kvm)
+            return m_options.cpu.empty() ? "host" : m_options.cpu;
+        auto cpu = m_options.cpu.empty() ? "max" : m_options.cpu;
+        // QEMU emulates the architected algorithm of pointer authentication at several times the cost of all the rest;
+        // any other that is hard to guess serves as well.
+        if (m_options.arch == Arch::aarch64 && cpu.substr(0, cpu.find(',')) == "max" && !cpu.contains("pauth"))
+            cpu += ",pauth-impdef=on";
+        return cpu;
     }
 
     void network()
@@ -284,11 +295,9 @@ private:
             }
         }
         if (m_options.loader) {
-            if (!has_loader(m_options.arch))
-                fail("there is no separate loader for {}: leave out --loader", name_of(m_options.arch));
             if (!fs::exists(loader_path(m_options.arch)))
                 fail("the loader is not built for {}: `./eremite build` any program first", name_of(m_options.arch));
-            add("-kernel", bootable(loader_path(m_options.arch)));
+            add("-kernel", loader_path(m_options.arch).string());
             add("-initrd", root_archive.empty() ? absolute(image.string()) : joined(elf, root_archive));
             return;
         }
