@@ -18,6 +18,17 @@ using MacBytes = std::array<u8, 6>;
 
 class NetDevice;
 
+/// Who takes short frames where the device put them, before a Packet is made of them.
+class ShortFrameTaker {
+public:
+    /// True: all that matters of `frame` was copied, and its memory is the device's again. False: it becomes a Packet.
+    /// The transport's checksum is known to be good. Called with the driver's lock for receiving held.
+    virtual bool take(std::span<const u8> frame) = 0;
+
+protected:
+    ~ShortFrameTaker() = default;
+};
+
 /// How a device tells the stack that something happened. Any context, interrupt handlers included.
 class NetDeviceClient {
 public:
@@ -78,6 +89,9 @@ public:
 
     /// Appends up to `budget` received frames to `list` and refills the device's buffers. Returns how many.
     virtual usize receive(PacketList& list, usize budget) = 0;
+    /// Likewise, but `taker` is asked first for short frames, as long as none before them is in the list: so they keep
+    /// their order. Returns how many there were of both.
+    virtual usize receive_through(ShortFrameTaker&, PacketList& list, usize budget) { return receive(list, budget); }
     /// From now on an arrival calls device_ready(). Returns true if packets already wait: nothing was armed, poll
     /// again.
     virtual bool enable_receive_interrupts() = 0;

@@ -5,22 +5,6 @@
 
 namespace eremite {
 
-struct PacketStorage {
-    /// Successor in a PacketList.
-    Packet next;
-    PacketStorage* next_free { nullptr };
-    alignas(8) std::array<u8, Packet::k_note_size> note;
-    PacketOffload offload;
-    u32 length { 0 };
-    u8 first { 0 };
-    u8 count { 0 };
-    bool owns_headroom { false };
-    /// In use are [first, first + count).
-    std::array<Fragment, Packet::k_max_fragments> fragments;
-
-    std::span<Fragment> used() { return std::span(fragments).subspan(first, count); }
-};
-
 namespace {
 
 /// A stack of free objects, at most `limit`, linked through the objects themselves.
@@ -123,13 +107,6 @@ Result<BufferRef> Buffer::create(Size size)
     return BufferRef::adopt(BufferPool::construct(memory, size));
 }
 
-std::span<u8> Buffer::bytes()
-{
-#pragma clang unsafe_buffer_usage begin // the allocation is the header and capacity() bytes: see create()
-    return { reinterpret_cast<u8*>(this) + k_header, capacity() };
-#pragma clang unsafe_buffer_usage end
-}
-
 void Buffer::recycle()
 {
     if (!BufferPool::list(m_size).push(this))
@@ -177,52 +154,7 @@ void Packet::destroy()
     }
 }
 
-u32 Packet::length() const
-{
-    return m_storage ? m_storage->length : 0;
-}
-
-u32 Packet::fragment_count() const
-{
-    return m_storage->count;
-}
-
-Fragment& Packet::fragment(u32 index)
-{
-    return m_storage->used()[index];
-}
-
-PacketOffload& Packet::offload()
-{
-    return m_storage->offload;
-}
-
-const PacketOffload& Packet::offload() const
-{
-    return m_storage->offload;
-}
-
-u8* Packet::note_bytes()
-{
-    return m_storage->note.data();
-}
-
-u32 Packet::memory_size() const
-{
-    u32 size = 0;
-    for (Fragment& fragment : m_storage->used())
-        size += fragment.buffer->allocation_size();
-    return size;
-}
-
-std::span<u8> Packet::head()
-{
-    if (m_storage->count == 0)
-        return {};
-    return fragment(0).bytes();
-}
-
-bool Packet::make_contiguous(u32 length)
+bool Packet::make_contiguous_slow(u32 length)
 {
     if (length > m_storage->length)
         return false;
@@ -245,71 +177,31 @@ bool Packet::make_contiguous(u32 length)
     return true;
 }
 
-bool Packet::append(BufferRef buffer, u32 offset, u32 length)
+/// In a fragment of its own.
+std::span<u8> Packet::prepend_slow(u32 length)
 {
-    u32 next = u32 { m_storage->first } + m_storage->count;
-    if (next >= k_max_fragments)
-        return false;
-    m_storage->fragments[next] = Fragment { std::move(buffer), offset, length };
-    ++m_storage->count;
-    m_storage->length += length;
-    return true;
-}
-
-std::span<u8> Packet::grow_tail(u32 length, bool sole_writer)
-{
-    if (m_storage->count == 0)
+    if (m_storage->count >= k_max_fragments)
         return {};
-    Fragment& last = fragment(m_storage->count - 1u);
-    u32 end = last.offset + last.length;
-    if ((!sole_writer && !last.buffer->is_exclusive()) || last.buffer->capacity() - end < length)
+    auto created = Buffer::create(Buffer::Size::Small);
+    if (created.is_error() || length > created.value()->capacity())
         return {};
-    last.length += length;
-    m_storage->length += length;
-    return last.buffer->bytes(end, length);
-}
-
-void Packet::claim_headroom()
-{
-    m_storage->owns_headroom = true;
-}
-
-std::span<u8> Packet::prepend(u32 length)
-{
-    std::span<u8> added;
-    if (m_storage->count > 0 && fragment(0).offset >= length
-        && (m_storage->owns_headroom || fragment(0).buffer->is_exclusive())) {
-        Fragment& front = fragment(0);
-        front.offset -= length;
-        front.length += length;
-        added = front.bytes().first(length);
+    if (m_storage->first == 0) {
+        auto all = std::span(m_storage->fragments);
+        std::move_backward(all.begin(), all.begin() + m_storage->count, all.begin() + m_storage->count + 1);
     } else {
-        if (m_storage->count >= k_max_fragments)
-            return {};
-        auto created = Buffer::create(Buffer::Size::Small);
-        if (created.is_error() || length > created.value()->capacity())
-            return {};
-        if (m_storage->first == 0) {
-            auto all = std::span(m_storage->fragments);
-            std::move_backward(all.begin(), all.begin() + m_storage->count, all.begin() + m_storage->count + 1);
-        } else {
-            --m_storage->first;
-        }
-        ++m_storage->count;
-        m_storage->owns_headroom = false;
-        BufferRef buffer = created.release_value();
-        // At the end of the buffer, so that further headers find room.
-        u32 offset = buffer->capacity() - length;
-        fragment(0) = Fragment { std::move(buffer), offset, length };
-        added = fragment(0).bytes();
+        --m_storage->first;
     }
-    m_storage->length += length;
-    m_storage->offload.checksum_start = static_cast<u16>(m_storage->offload.checksum_start + length);
-    m_storage->offload.header_length = static_cast<u16>(m_storage->offload.header_length + length);
-    return added;
+    ++m_storage->count;
+    m_storage->owns_headroom = false;
+    BufferRef buffer = created.release_value();
+    // At the end of the buffer, so that further headers find room.
+    u32 offset = buffer->capacity() - length;
+    fragment(0) = Fragment { std::move(buffer), offset, length };
+    note_prepended(length);
+    return fragment(0).bytes();
 }
 
-void Packet::pull(u32 length)
+void Packet::pull_slow(u32 length)
 {
     ASSERT(length <= m_storage->length);
     m_storage->owns_headroom = false;
@@ -409,26 +301,6 @@ Result<Packet> Packet::copy(u32 headroom)
 
 // m_before_last is only needed by last(), whose place is the `next` of the packet before.
 
-Packet* PacketList::place_after(PacketStorage* storage)
-{
-    return storage ? &storage->next : &m_first;
-}
-
-Packet* PacketList::next(Packet* place)
-{
-    Packet* following = &place->m_storage->next;
-    return *following ? following : nullptr;
-}
-
-void PacketList::push_back(Packet packet)
-{
-    PacketStorage* added = packet.m_storage;
-    *place_after(m_last) = std::move(packet);
-    m_before_last = m_last;
-    m_last = added;
-    ++m_count;
-}
-
 void PacketList::push_front(Packet packet)
 {
     if (is_empty())
@@ -450,20 +322,6 @@ void PacketList::insert_after(Packet* place, Packet packet)
     packet.m_storage->next = std::move(before->next);
     before->next = std::move(packet);
     ++m_count;
-}
-
-Packet PacketList::pop_front()
-{
-    if (is_empty())
-        return {};
-    Packet packet = std::move(m_first);
-    m_first = std::move(packet.m_storage->next);
-    --m_count;
-    if (m_count == 0)
-        m_last = nullptr;
-    if (m_count <= 1)
-        m_before_last = nullptr;
-    return packet;
 }
 
 Packet PacketList::take(Packet* place)

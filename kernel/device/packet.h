@@ -32,7 +32,12 @@ public:
     static Result<RefPtr<Buffer>> create(Size size);
 
     u32 capacity() const { return capacity_of(m_size); }
-    std::span<u8> bytes();
+    std::span<u8> bytes()
+    {
+#pragma clang unsafe_buffer_usage begin // the allocation is the header and capacity() bytes: see create()
+        return { reinterpret_cast<u8*>(this) + k_header, capacity() };
+#pragma clang unsafe_buffer_usage end
+    }
     /// The part [offset, offset + length); asserts that it lies within.
     std::span<u8> bytes(u32 offset, u32 length) { return bytes().subspan(offset, length); }
     /// Nobody else holds a reference.
@@ -93,7 +98,8 @@ struct PacketOffload {
     u16 header_length { 0 };
 };
 
-/// What a Packet points to; devices keep it as a token while the hardware owns the memory. Opaque to all but Packet.
+/// What a Packet points to; devices keep it as a token while the hardware owns the memory. Of no concern to any but
+/// Packet.
 struct PacketStorage;
 
 /// A chain of fragments with offload metadata. Empty (holds nothing) after being moved from.
@@ -182,6 +188,10 @@ public:
 private:
     friend class PacketList;
     void destroy();
+    bool make_contiguous_slow(u32 length);
+    std::span<u8> prepend_slow(u32 length);
+    void note_prepended(u32 length);
+    void pull_slow(u32 length);
     u8* note_bytes();
 
     PacketStorage* m_storage { nullptr };
@@ -198,7 +208,11 @@ public:
         swap(other);
         return *this;
     }
-    ~PacketList() { clear(); }
+    ~PacketList()
+    {
+        if (!is_empty())
+            clear();
+    }
 
     bool is_empty() const { return !m_first; }
     usize count() const { return m_count; }
@@ -232,6 +246,175 @@ private:
     PacketStorage* m_before_last { nullptr };
     usize m_count { 0 };
 };
+
+struct PacketStorage {
+    /// Successor in a PacketList.
+    Packet next;
+    PacketStorage* next_free { nullptr };
+    alignas(8) std::array<u8, Packet::k_note_size> note;
+    PacketOffload offload;
+    u32 length { 0 };
+    u8 first { 0 };
+    u8 count { 0 };
+    bool owns_headroom { false };
+    /// In use are [first, first + count).
+    std::array<Fragment, Packet::k_max_fragments> fragments;
+
+    std::span<Fragment> used() { return std::span(fragments).subspan(first, count); }
+};
+
+// What every packet goes through several times.
+
+inline u32 Packet::length() const
+{
+    return m_storage ? m_storage->length : 0;
+}
+
+inline u32 Packet::fragment_count() const
+{
+    return m_storage->count;
+}
+
+inline Fragment& Packet::fragment(u32 index)
+{
+    ASSERT(index < m_storage->count);
+    return m_storage->fragments[m_storage->first + index];
+}
+
+inline PacketOffload& Packet::offload()
+{
+    return m_storage->offload;
+}
+
+inline const PacketOffload& Packet::offload() const
+{
+    return m_storage->offload;
+}
+
+inline u8* Packet::note_bytes()
+{
+    return m_storage->note.data();
+}
+
+inline u32 Packet::memory_size() const
+{
+    u32 size = 0;
+    for (Fragment& fragment : m_storage->used())
+        size += fragment.buffer->allocation_size();
+    return size;
+}
+
+inline std::span<u8> Packet::head()
+{
+    if (m_storage->count == 0)
+        return {};
+    return fragment(0).bytes();
+}
+
+inline bool Packet::make_contiguous(u32 length)
+{
+    if (m_storage->count > 0 && fragment(0).length >= length) [[likely]]
+        return true;
+    return make_contiguous_slow(length);
+}
+
+inline bool Packet::append(BufferRef buffer, u32 offset, u32 length)
+{
+    u32 next = u32 { m_storage->first } + m_storage->count;
+    if (next >= k_max_fragments)
+        return false;
+    Fragment& added = m_storage->fragments[next];
+    added.buffer = std::move(buffer);
+    added.offset = offset;
+    added.length = length;
+    ++m_storage->count;
+    m_storage->length += length;
+    return true;
+}
+
+inline std::span<u8> Packet::grow_tail(u32 length, bool sole_writer)
+{
+    if (m_storage->count == 0)
+        return {};
+    Fragment& last = fragment(m_storage->count - 1u);
+    u32 end = last.offset + last.length;
+    if ((!sole_writer && !last.buffer->is_exclusive()) || last.buffer->capacity() - end < length)
+        return {};
+    last.length += length;
+    m_storage->length += length;
+    return last.buffer->bytes(end, length);
+}
+
+inline void Packet::claim_headroom()
+{
+    m_storage->owns_headroom = true;
+}
+
+inline std::span<u8> Packet::prepend(u32 length)
+{
+    if (m_storage->count == 0 || fragment(0).offset < length
+        || !(m_storage->owns_headroom || fragment(0).buffer->is_exclusive())) [[unlikely]]
+        return prepend_slow(length);
+    Fragment& front = fragment(0);
+    front.offset -= length;
+    front.length += length;
+    note_prepended(length);
+    return front.buffer->bytes(front.offset, length);
+}
+
+inline void Packet::note_prepended(u32 length)
+{
+    m_storage->length += length;
+    m_storage->offload.checksum_start = static_cast<u16>(m_storage->offload.checksum_start + length);
+    m_storage->offload.header_length = static_cast<u16>(m_storage->offload.header_length + length);
+}
+
+inline void Packet::pull(u32 length)
+{
+    ASSERT(length <= m_storage->length);
+    if (m_storage->count > 0 && length < fragment(0).length) [[likely]] {
+        m_storage->owns_headroom = false;
+        m_storage->length -= length;
+        fragment(0).offset += length;
+        fragment(0).length -= length;
+        return;
+    }
+    pull_slow(length);
+}
+
+inline Packet* PacketList::place_after(PacketStorage* storage)
+{
+    return storage ? &storage->next : &m_first;
+}
+
+inline Packet* PacketList::next(Packet* place)
+{
+    Packet* following = &place->m_storage->next;
+    return *following ? following : nullptr;
+}
+
+inline void PacketList::push_back(Packet packet)
+{
+    PacketStorage* added = packet.m_storage;
+    *place_after(m_last) = std::move(packet);
+    m_before_last = m_last;
+    m_last = added;
+    ++m_count;
+}
+
+inline Packet PacketList::pop_front()
+{
+    if (is_empty())
+        return {};
+    Packet packet = std::move(m_first);
+    m_first = std::move(packet.m_storage->next);
+    --m_count;
+    if (m_count == 0)
+        m_last = nullptr;
+    if (m_count <= 1)
+        m_before_last = nullptr;
+    return packet;
+}
 
 /// How much is in use: tests compare before and after.
 struct PacketStatistics {

@@ -48,13 +48,4 @@ void Checksum::add(Packet& packet, u32 offset, u32 length)
     }
 }
 
-u16 Checksum::partial() const
-{
-    u64 sum = (m_sum & 0xffffffff) + (m_sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<u16>(sum);
-}
-
 } // namespace eremite::net

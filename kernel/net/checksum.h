@@ -37,7 +37,14 @@ public:
     void add(Packet& packet, u32 offset, u32 length);
 
     /// The folded sum, in memory order, not complemented: what stands in a checksum field that the device completes.
-    u16 partial() const;
+    u16 partial() const
+    {
+        u64 sum = (m_sum & 0xffffffff) + (m_sum >> 32);
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = (sum & 0xffff) + (sum >> 16);
+        return static_cast<u16>(sum);
+    }
     /// What to store. Be16::from_raw() of it.
     Be16 finish() const { return Be16::from_raw(static_cast<u16>(~partial())); }
     /// Whether a range that contains its checksum is intact.

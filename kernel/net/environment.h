@@ -22,6 +22,8 @@ public:
     virtual void random(std::span<u8> destination) = 0;
     /// The stack's next_deadline() came nearer. Any lock of the stack may be held: only note it, or arm a timer.
     virtual void deadline_changed(Nanoseconds) { }
+    /// Whether time may have come to the stack's next deadline. A clock need not be looked at where a timer tells.
+    virtual bool may_be_due(Nanoseconds deadline) { return deadline <= now(); }
     /// Something is to be done soon by whoever calls Stack::poll(). Any context.
     virtual void work_arrived() { }
 

@@ -244,7 +244,6 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
         cut = !features.uso;
         break;
     }
-    m_dirty.store(true, std::memory_order_relaxed);
     if (cut) {
         auto pieces = segment(packet);
         if (pieces.is_error())
@@ -255,7 +254,7 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
             if (!features.checksum && !complete_checksum(piece))
                 return false;
             // With a part of it in the queue, the rest counts as lost on the way.
-            if (!m_device.transmit(piece))
+            if (!transmit_frame(piece))
                 return any;
             any = true;
         }
@@ -263,7 +262,7 @@ bool Interface::send_to_mac(Packet packet, u16 ethertype, MacBytes destination)
     }
     if (offload.needs_checksum && !features.checksum && !complete_checksum(packet))
         return false;
-    return m_device.transmit(packet);
+    return transmit_frame(packet);
 }
 
 void Interface::send_resolved(Packet packet, u16 ethertype, MacBytes destination)

@@ -83,6 +83,8 @@ public:
     /// Sends an IP packet to the next hop of `path`. False if the device's queue is full (packet lost).
     bool output(Packet packet, u16 ethertype, const Path& path, IpAddress destination);
     bool send_to_mac(Packet packet, u16 ethertype, MacBytes destination);
+    /// Queues a finished frame that the device can send as it is. False if its queue is full.
+    bool transmit_frame(Packet& frame);
     /// Tells the device of what was queued.
     void flush()
     {

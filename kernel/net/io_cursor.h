@@ -21,12 +21,22 @@ public:
     /// From the caller: fills `destination`, which must not be longer than remaining(). EFAULT.
     Result<> get(std::span<u8> destination)
     {
+        if (lies_in_one(destination.size())) [[likely]] {
+            TRY(m_buffers.front().subspan(m_offset).read(destination));
+            pass(destination.size());
+            return {};
+        }
         return each(destination.size(),
             [&](IoBuffer part, usize done) { return part.read(destination.subspan(done, part.size())); });
     }
     /// To the caller: copies `source`, which must not be longer than remaining(). EFAULT.
     Result<> put(std::span<const u8> source)
     {
+        if (lies_in_one(source.size())) [[likely]] {
+            TRY(m_buffers.front().subspan(m_offset).write(source));
+            pass(source.size());
+            return {};
+        }
         return each(
             source.size(), [&](IoBuffer part, usize done) { return part.write(source.subspan(done, part.size())); });
     }
@@ -37,6 +47,16 @@ public:
     }
 
 private:
+    /// The next `length` bytes lie in the first buffer, and it is the last or goes on after them.
+    bool lies_in_one(usize length) const
+    {
+        return m_buffers.size() == 1 || (!m_buffers.empty() && m_offset + length < m_buffers.front().size());
+    }
+    void pass(usize length)
+    {
+        m_offset += length;
+        m_remaining -= length;
+    }
     template<typename Copy> Result<> each(usize length, Copy copy)
     {
         usize done = 0;

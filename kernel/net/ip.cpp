@@ -221,7 +221,7 @@ Result<> Stack::output_ipv4(Packet packet, const Path& path, IpAddress destinati
     // With DF and no fragments the identification means nothing (RFC 6864, 4.1), but a cut super-segment counts it on.
     u16 identification = options.dont_fragment && packet.offload().segmentation == Segmentation::None
         ? u16 { 0 }
-        : m_identification.fetch_add(64, std::memory_order_relaxed);
+        : next_identification();
     auto* ip = header_at<Ipv4Header>(bytes);
     *ip = Ipv4Header {
         .version_and_length = 0x45,

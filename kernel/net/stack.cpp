@@ -147,42 +147,72 @@ void Stack::receive(Interface& interface, Packet frame)
     }
 }
 
+bool Stack::poll_device(Interface& interface, usize budget)
+{
+    struct Taker final : ShortFrameTaker {
+        Taker(Stack& owner, Interface& from)
+            : stack(owner)
+            , interface(from)
+        {
+        }
+        bool take(std::span<const u8> frame) override { return stack.take_short(interface, frame); }
+        Stack& stack;
+        Interface& interface;
+    };
+    Taker taker(*this, interface);
+    PacketList list;
+    if (interface.device().receive_through(taker, list, budget) == 0)
+        return false;
+    while (!list.is_empty())
+        receive(interface, list.pop_front());
+    return true;
+}
+
 bool Stack::poll(usize budget)
 {
     if (!m_poll_lock.try_lock())
         return false;
-    bool any = false;
-    for (Interface* interface : interfaces()) {
-        PacketList list;
-        if (interface->device().receive(list, budget) == 0)
-            continue;
-        any = true;
-        while (!list.is_empty())
-            receive(*interface, list.pop_front());
-    }
-    Nanoseconds deadline = next_deadline();
-    if (deadline != Nanoseconds::max()) {
-        Nanoseconds time = now();
-        if (deadline <= time) {
-            m_timers.run(time);
-            m_environment.deadline_changed(next_deadline());
-            any = true;
-        }
-    }
+    m_poll_time = {};
+    bool any = m_loopback_device.has_packets() && poll_device(loopback(), budget);
+    for (Interface* interface : interfaces().subspan(1))
+        any = poll_device(*interface, budget) || any;
+    any = run_timers() || any;
     // Connections that wait for an idle device are tried again when it says so, and whenever anybody polls anyway.
-    if (m_ready.exchange(0, std::memory_order_relaxed) != 0 || any)
+    if (m_ready.load(std::memory_order_relaxed) != 0 || any) {
+        m_ready.store(0, std::memory_order_relaxed);
         m_tcp.device_idle();
-    any = m_tcp.run_pending() || any;
-    for (Interface* interface : interfaces())
-        interface->flush();
+    }
+    if (m_tcp.has_pending())
+        any = m_tcp.run_pending() || any;
+    flush();
     m_poll_lock.unlock();
     return any;
 }
 
-void Stack::finish()
+bool Stack::run_timers()
 {
+    Nanoseconds deadline = next_deadline();
+    if (deadline == Nanoseconds::max() || !m_environment.may_be_due(deadline))
+        return false;
+    Nanoseconds time = now();
+    bool due = deadline <= time;
+    if (due)
+        m_timers.run(time);
+    m_environment.deadline_changed(next_deadline());
+    return due;
+}
+
+void Stack::flush_interfaces()
+{
+    // Whoever queues a frame says so afterwards, and flushes after that: nothing is missed.
+    m_needs_flush.exchange(false, std::memory_order_acq_rel);
     for (Interface* interface : interfaces())
         interface->flush();
+}
+
+void Stack::finish()
+{
+    flush();
     // What we sent to ourselves may be answered at once, and so on; a bounded number of turns is enough for an
     // exchange.
     for (int turn = 0; turn < 64 && (m_loopback_device.has_packets() || m_tcp.has_pending()); ++turn) {

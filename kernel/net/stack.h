@@ -63,6 +63,10 @@ public:
     Result<> output(Packet packet, const Path& path, IpAddress destination, const IpOutput& options);
     /// Takes a frame from a device.
     void receive(Interface& interface, Packet frame);
+    /// Takes a short frame where it lies, if it holds what a connection expects next; see fast_path.cpp.
+    bool take_short(Interface& interface, std::span<const u8> frame);
+    /// The identification of an IPv4 packet that may be cut on its way; pieces count it on.
+    u16 next_identification() { return m_identification.fetch_add(64, std::memory_order_relaxed); }
     /// Answers `packet` (IP header first) with an error, unless it must not be (RFC 1122, 3.2.2).
     void send_icmp_error(const IpInfo& info, Packet packet, IcmpError error, u32 mtu = 0);
 
@@ -87,6 +91,8 @@ public:
     /// Switches device interrupts for arrivals on; true if something already waits.
     bool enable_interrupts();
     void disable_interrupts();
+    /// An interface has queued frames that its device was not told of.
+    void needs_flush() { m_needs_flush.store(true, std::memory_order_release); }
 
     void device_ready(NetDevice& device) override;
 
@@ -130,6 +136,21 @@ private:
     Result<> fragment_ipv4(Packet packet, const Path& path, IpAddress destination, const IpOutput& options);
     Result<> fragment_ipv6(Packet packet, const Path& path, IpAddress destination, const IpOutput& options);
     bool may_send_icmp_error(const IpInfo& info, Packet& packet);
+    bool poll_device(Interface& interface, usize budget) REQUIRES(m_poll_lock);
+    bool run_timers() REQUIRES(m_poll_lock);
+    void flush()
+    {
+        if (m_needs_flush.load(std::memory_order_relaxed))
+            flush_interfaces();
+    }
+    void flush_interfaces();
+    /// The time at which this poll found its first frame.
+    Nanoseconds poll_time()
+    {
+        if (m_poll_time == Nanoseconds())
+            m_poll_time = now();
+        return m_poll_time;
+    }
 
     Environment& m_environment;
     Statistics m_statistics;
@@ -150,7 +171,9 @@ private:
     usize m_interface_count { 0 };
 
     SpinLock m_poll_lock;
+    Nanoseconds m_poll_time {}; // of whoever polls; zero: not looked at yet
     std::atomic<u32> m_ready { 0 };
+    std::atomic<bool> m_needs_flush { false };
 
     SpinLock m_lock;
     std::array<IpAddress, 4> m_nameservers GUARDED_BY(m_lock) {};
@@ -162,5 +185,13 @@ private:
     Udp m_udp;
     Tcp m_tcp;
 };
+
+inline bool Interface::transmit_frame(Packet& frame)
+{
+    bool taken = m_device.transmit(frame);
+    m_dirty.store(true, std::memory_order_relaxed);
+    m_stack.needs_flush();
+    return taken;
+}
 
 } // namespace eremite::net

@@ -59,6 +59,7 @@ public:
     bool deliver(const IpInfo& info, Packet& packet);
     void add(RawSocket& socket);
     void remove(RawSocket& socket);
+    bool is_used() const { return m_count.load(std::memory_order_acquire) != 0; }
 
 private:
     Stack& m_stack;

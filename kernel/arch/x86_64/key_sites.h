@@ -12,7 +12,7 @@
 
 /// A record: address, kind.
 #define ER_KEY_SITE_RECORD(number)                                                                                     \
-    ".Lkey_site%=:\n.pushsection .eremite.key_sites, \"\", @progbits\n"                                                \
+    ".Lkey_site%=:\n.pushsection .eremite.key_sites, \"o\", @progbits, .Lkey_site%=\n"                                 \
     ".quad .Lkey_site%=, " number "\n.popsection\n"
 #if defined(EREMITE_ISOLATION) && EREMITE_ISOLATION == 2
 #define ER_KEY_SITE_erased                                                                                             \

@@ -92,6 +92,7 @@ Result<> NetDriver::bring_up()
     if (m_transport.has(k_control_queue))
         m_control = TRY(m_transport.create_queue("virtio-net", k_control_index, 16));
     m_receive->disable_interrupts();
+    m_receive_armed.store(false, std::memory_order_relaxed);
     m_transmit->disable_interrupts();
     m_live_receive.store(&*m_receive, std::memory_order_release);
     m_live_transmit.store(&*m_transmit, std::memory_order_release);
@@ -142,7 +143,17 @@ void NetDriver::fill_receive_queue()
         if (!m_receive.push(posted, {}, segments))
             break;
     }
+    m_lacks_buffers.store(m_receive->outstanding() < m_receive_buffers, std::memory_order_relaxed);
     m_transport.publish_and_notify(*m_receive);
+}
+
+void NetDriver::count_received(u32 length)
+{
+    NetDeviceStatistics& counted = statistics();
+    counted.received_packets.store(
+        counted.received_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    counted.received_bytes.store(
+        counted.received_bytes.load(std::memory_order_relaxed) + length, std::memory_order_relaxed);
 }
 
 void NetDriver::repost(ReceiveBuffer buffer)
@@ -224,19 +235,19 @@ Packet NetDriver::assemble(ReceiveBuffer first, u32 length, u16 count)
     return packet;
 }
 
-bool NetDriver::receive_one(PacketList& list)
+bool NetDriver::receive_one(ShortFrameTaker* taker, PacketList& list)
 {
     ReceiveBuffer buffer;
     u32 length;
     if (!m_receive.pop(buffer, length))
         return false;
-    NetDeviceStatistics& counted = statistics();
     Header header;
     if (length < sizeof(Header)) {
         m_receive->shut("a packet is shorter than its header");
         return false;
     }
-    std::ranges::copy(buffer.bytes().first(sizeof(Header)), reinterpret_cast<u8*>(&header));
+    auto bytes = buffer.bytes();
+    __builtin_memcpy(&header, bytes.first(sizeof(Header)).data(), sizeof(Header));
     u16 count = m_merges ? header.buffer_count : u16 { 1 };
     if (count == 0 || count > Packet::k_max_fragments) {
         m_receive->shut("a packet claims to have no buffer, or too many");
@@ -244,7 +255,14 @@ bool NetDriver::receive_one(PacketList& list)
     }
     u32 payload = length - static_cast<u32>(sizeof(Header));
     Packet packet;
-    if (count == 1 && payload <= k_copy_limit) {
+    bool is_short = count == 1 && payload <= k_copy_limit;
+    bool is_plain = header.segmentation == 0 && (header.flags & (k_needs_checksum | k_data_valid)) != 0;
+    if (is_short && is_plain && taker && taker->take(bytes.subspan(sizeof(Header), payload))) {
+        repost(std::move(buffer));
+        count_received(payload);
+        return true;
+    }
+    if (is_short) {
         if (auto created = Packet::create(0, payload); created.has_value()) {
             packet = created.release_value();
             std::ranges::copy(buffer.bytes().subspan(sizeof(Header), payload), packet.head().begin());
@@ -254,42 +272,47 @@ bool NetDriver::receive_one(PacketList& list)
         packet = assemble(std::move(buffer), length, count);
     }
     if (!packet) {
-        counted.receive_dropped.fetch_add(1, std::memory_order_relaxed);
+        statistics().receive_dropped.fetch_add(1, std::memory_order_relaxed);
         return !m_receive->is_broken();
     }
     describe(packet, header);
-    counted.received_packets.store(
-        counted.received_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    counted.received_bytes.store(
-        counted.received_bytes.load(std::memory_order_relaxed) + packet.length(), std::memory_order_relaxed);
+    count_received(packet.length());
     list.push_back(std::move(packet));
     return true;
 }
 
-usize NetDriver::receive(PacketList& list, usize budget)
+usize NetDriver::receive_frames(ShortFrameTaker* taker, PacketList& list, usize budget)
 {
     if (m_needs_reset.load(std::memory_order_relaxed)) [[unlikely]]
         recover();
-    Locked lock(m_receive_lock);
-    if (!m_receive->has_completions() && m_receive->outstanding() == m_receive_buffers)
+    // Looked at without the lock: what is missed comes with the next look.
+    auto* queue = m_live_receive.load(std::memory_order_acquire);
+    if (queue && !queue->has_completions() && !m_lacks_buffers.load(std::memory_order_relaxed))
         return 0;
-    usize before = list.count();
-    while (list.count() - before < budget && receive_one(list)) { }
+    Locked lock(m_receive_lock);
+    usize count = 0;
+    while (count < budget && receive_one(list.is_empty() ? taker : nullptr, list))
+        ++count;
     fill_receive_queue();
-    return list.count() - before;
+    return count;
 }
 
 bool NetDriver::enable_receive_interrupts()
 {
+    // Still on since last time: what has come since then has its interrupt on its way.
+    if (m_receive_armed.load(std::memory_order_acquire))
+        return false;
     Locked lock(m_receive_lock);
+    m_receive_armed.store(true, std::memory_order_release);
     if (!m_receive->enable_interrupts())
         return false;
-    m_receive->disable_interrupts();
+    disable_receive_interrupts();
     return true;
 }
 
 void NetDriver::disable_receive_interrupts()
 {
+    m_receive_armed.store(false, std::memory_order_release);
     if (auto* queue = m_live_receive.load(std::memory_order_acquire))
         queue->disable_interrupts();
 }
@@ -320,12 +343,18 @@ bool NetDriver::transmit(Packet& packet)
         packet = Packet();
         return true;
     }
-    std::ranges::copy(std::span(reinterpret_cast<const u8*>(&header), sizeof(header)), place.begin());
-    std::array<DmaSegment, Packet::k_max_fragments + 1> list;
-    u32 count = packet.fragment_count();
-    for (u32 i = 0; i < count; ++i)
-        list[i] = dma_segment(packet.fragment(i).bytes());
-    if (!m_transmit.push(packet, std::span(list).first(count), {})) {
+    __builtin_memcpy(place.data(), &header, sizeof(header));
+    bool pushed;
+    if (u32 count = packet.fragment_count(); count == 1) {
+        const std::array segments { dma_segment(packet.head()) };
+        pushed = m_transmit.push(packet, segments, {});
+    } else {
+        std::array<DmaSegment, Packet::k_max_fragments + 1> segments;
+        for (u32 i = 0; i < count; ++i)
+            segments[i] = dma_segment(packet.fragment(i).bytes());
+        pushed = m_transmit.push(packet, std::span(segments).first(count), {});
+    }
+    if (!pushed) {
         counted.transmit_dropped.fetch_add(1, std::memory_order_relaxed);
         packet = Packet();
         return true;
@@ -414,9 +443,13 @@ void NetDriver::read_link()
 void NetDriver::on_receive_interrupt()
 {
     auto* queue = m_live_receive.load(std::memory_order_acquire);
-    if (!queue || !queue->has_completions())
+    if (!queue)
         return;
-    queue->disable_interrupts();
+    // Somebody polled and took what the interrupt was for: the next arrival is to raise one again.
+    bool armed = m_receive_armed.load(std::memory_order_acquire);
+    if (!queue->has_completions() && !(armed && queue->enable_interrupts()))
+        return;
+    disable_receive_interrupts();
     notify_client();
 }
 

@@ -44,7 +44,11 @@ public:
     void flush() override;
     bool is_transmit_idle() override;
     void notify_when_transmitted() override;
-    usize receive(PacketList& list, usize budget) override;
+    usize receive(PacketList& list, usize budget) override { return receive_frames(nullptr, list, budget); }
+    usize receive_through(ShortFrameTaker& taker, PacketList& list, usize budget) override
+    {
+        return receive_frames(&taker, list, budget);
+    }
     bool enable_receive_interrupts() override;
     void disable_receive_interrupts() override;
     Result<> set_mac(MacBytes mac) override;
@@ -71,8 +75,10 @@ private:
     Result<> bring_up() REQUIRES(m_receive_lock, m_transmit_lock);
     void recover();
     void fill_receive_queue() REQUIRES(m_receive_lock);
-    bool receive_one(PacketList& list) REQUIRES(m_receive_lock);
+    usize receive_frames(ShortFrameTaker* taker, PacketList& list, usize budget);
+    bool receive_one(ShortFrameTaker* taker, PacketList& list) REQUIRES(m_receive_lock);
     Packet assemble(ReceiveBuffer first, u32 length, u16 count) REQUIRES(m_receive_lock);
+    void count_received(u32 length) REQUIRES(m_receive_lock);
     void repost(ReceiveBuffer buffer) REQUIRES(m_receive_lock);
     void take_back_transmitted() REQUIRES(m_transmit_lock);
     static Header describe(const PacketOffload& offload);
@@ -91,6 +97,8 @@ private:
     BufferQueue<Packet> m_transmit GUARDED_BY(m_transmit_lock);
     OwnPtr<Virtqueue> m_control GUARDED_BY(m_transmit_lock);
     bool m_merges GUARDED_BY(m_receive_lock) { false };
+    std::atomic<bool> m_lacks_buffers { false };
+    std::atomic<bool> m_receive_armed { false };
     std::atomic<bool> m_wants_transmitted { false };
     std::atomic<bool> m_needs_reset { false };
     // For the interrupt handlers, which take no lock: the queues as they are while the device works.

@@ -107,19 +107,35 @@ bool Virtqueue::uses_indirect(usize segments) const
         && (segments > k_longest_direct || segments > m_free_count);
 }
 
-bool Virtqueue::has_room(usize segments) const
-{
-    return segments <= m_free_count || (m_free_count != 0 && uses_indirect(segments));
-}
-
 std::span<Virtqueue::Descriptor> Virtqueue::indirect_table(u16 table)
 {
     return m_indirect.subspan(usize { table } * m_options.indirect_length, m_options.indirect_length);
 }
 
+void Virtqueue::offer(u16 head)
+{
+    store(m_driver[k_ring + (m_available & (m_options.size - 1))], head);
+    ++m_available;
+    ++m_outstanding;
+}
+
+bool Virtqueue::push_single(const DmaSegment& segment, bool writable, void* token)
+{
+    ASSERT(token);
+    u16 head = m_first_free;
+    m_chains[head] = { token, writable ? segment.length : 0, 1, k_none };
+    m_descriptors[head] = { segment.address.value(), segment.length, writable ? k_flag_write : u16 { 0 }, 0 };
+    m_first_free = m_next[head];
+    --m_free_count;
+    offer(head);
+    return true;
+}
+
 bool Virtqueue::push(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, void* token)
 {
     usize count = readable.size() + writable.size();
+    if (count == 1 && m_free_count != 0 && !m_broken) [[likely]]
+        return push_single(readable.empty() ? writable[0] : readable[0], readable.empty(), token);
     if (m_broken || count == 0 || !has_room(count))
         return false;
     ASSERT(token);
@@ -166,9 +182,7 @@ bool Virtqueue::push(std::span<const DmaSegment> readable, std::span<const DmaSe
         }
         m_free_count -= static_cast<u16>(count);
     }
-    store(m_driver[k_ring + (m_available & (m_options.size - 1))], head);
-    ++m_available;
-    ++m_outstanding;
+    offer(head);
     return true;
 }
 

@@ -41,7 +41,10 @@ public:
     PhysicalAddress device_area() const { return m_memory + m_device_offset; }
 
     /// Whether a chain of `segments` can be pushed now.
-    bool has_room(usize segments) const;
+    bool has_room(usize segments) const
+    {
+        return segments <= m_free_count || (m_free_count != 0 && uses_indirect(segments));
+    }
     /// Offers a chain: first what the device reads, then what it writes. It sees it at the next publish(). `token`, not
     /// null, comes back with the completion. False if there is no room, or the queue is broken: nothing was taken.
     bool push(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, void* token);
@@ -104,6 +107,8 @@ private:
     bool uses_indirect(usize segments) const;
     std::span<Descriptor> indirect_table(u16 table);
     void release(u16 head);
+    bool push_single(const DmaSegment& segment, bool writable, void* token);
+    void offer(u16 head);
 
     Options m_options;
     PhysicalAddress m_memory;

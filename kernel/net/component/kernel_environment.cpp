@@ -29,15 +29,17 @@ void KernelEnvironment::random(std::span<u8> destination)
 
 void KernelEnvironment::deadline_changed(Nanoseconds deadline)
 {
-    if (deadline == Nanoseconds::max())
-        return;
     Locked lock(m_timer_lock);
-    m_timer.arm(deadline);
+    m_timer_fired.store(false, std::memory_order_relaxed);
+    if (deadline != Nanoseconds::max())
+        m_timer.arm(deadline);
 }
 
 void KernelEnvironment::timer_fired(Timer& timer)
 {
-    static_cast<KernelEnvironment*>(timer.context())->work_arrived();
+    auto& self = *static_cast<KernelEnvironment*>(timer.context());
+    self.m_timer_fired.store(true, std::memory_order_relaxed);
+    self.work_arrived();
 }
 
 void KernelEnvironment::work_arrived()
@@ -100,6 +102,19 @@ bool KernelEnvironment::spin(Stack& stack, bool (*condition)(void*), void* conte
     return met;
 }
 
+Result<> KernelEnvironment::sleep(Nanoseconds deadline)
+{
+    if (m_poll_limit == Nanoseconds())
+        return block(deadline);
+    Nanoseconds start = monotonic_now();
+    auto slept = block(deadline);
+    // So short a sleep would better have been spent polling: next time.
+    i64 slept_for = (monotonic_now() - start).value();
+    if (slept_for < m_poll_limit.value())
+        m_poll_time.store(std::min(slept_for * 2, m_poll_limit.value()), std::memory_order_relaxed);
+    return slept;
+}
+
 Result<> KernelEnvironment::wait(
     Stack& stack, WaitQueue& queue, bool (*condition)(void*), void* context, Nanoseconds deadline)
 {
@@ -112,10 +127,11 @@ Result<> KernelEnvironment::wait(
     if (spin(stack, condition, context, deadline))
         return leave({});
     while (true) {
-        while (stack.poll()) { }
-        stack.finish();
-        if (condition(context))
-            return leave({});
+        while (stack.poll()) {
+            stack.finish();
+            if (condition(context))
+                return leave({});
+        }
         Result<> slept;
         bool picked;
         {
@@ -127,20 +143,15 @@ Result<> KernelEnvironment::wait(
             if (condition(context) || stack.enable_interrupts()) {
                 cancel_block();
             } else {
-                Nanoseconds start = monotonic_now();
-                slept = block(deadline);
-                // So short a sleep would better have been spent polling: next time.
-                i64 slept_for = (monotonic_now() - start).value();
-                if (slept_for < m_poll_limit.value())
-                    m_poll_time.store(std::min(slept_for * 2, m_poll_limit.value()), std::memory_order_relaxed);
+                slept = sleep(deadline);
             }
             picked = !poller.is_queued();
             queue.remove(own);
             m_pollers.remove(poller);
         }
         // A device's interrupt chose this thread: what it brought is for this thread to process, whoever it is for.
-        if (picked)
-            while (stack.poll()) { }
+        if (picked && stack.poll())
+            stack.finish();
         if (condition(context))
             return leave({});
         if (slept.is_error())

@@ -19,6 +19,7 @@ public:
     Nanoseconds wall_clock() override;
     void random(std::span<u8> destination) override;
     void deadline_changed(Nanoseconds deadline) override;
+    bool may_be_due(Nanoseconds) override { return m_timer_fired.load(std::memory_order_relaxed); }
     void work_arrived() override;
     Result<> wait(Stack&, WaitQueue&, bool (*condition)(void*), void* context, Nanoseconds deadline) override;
 
@@ -30,10 +31,13 @@ public:
 private:
     static void timer_fired(Timer& timer);
     static void work(void* self);
+    Result<> sleep(Nanoseconds deadline);
     bool spin(Stack& stack, bool (*condition)(void*), void* context, Nanoseconds deadline);
 
     InterruptSpinLock m_timer_lock;
     Timer m_timer GUARDED_BY(m_timer_lock);
+    /// Since the timer was armed last.
+    std::atomic<bool> m_timer_fired { false };
     WaitQueue m_pollers;
     WaitQueue m_worker_queue;
     std::atomic<bool> m_work { false };

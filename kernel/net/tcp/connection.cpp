@@ -8,6 +8,8 @@ namespace {
 
 /// Messages up to this length pass through the stack of the caller, so that they can join the last buffer of the queue.
 constexpr u32 k_small = 1024;
+/// Messages up to this length are worth waiting for company while the device is busy.
+constexpr u32 k_worth_gathering = 8192;
 
 } // namespace
 
@@ -291,11 +293,25 @@ Result<usize> TcpConnection::send(IoCursor& data, bool more)
             Locked lock(m_lock);
             if (!may_send() || m_fin_queued)
                 return total > 0 ? Result<usize>(total) : Result<usize>(Errno::EPIPE);
+            m_small_writes = true;
+            if (!more && m_unsent.is_empty() && send_directly(bytes, stack().now())) {
+                m_more = false;
+                update_send_room();
+                total += length;
+                continue;
+            }
+            bool waits = m_waits_for_device && !m_unsent.is_empty();
+            u32 memory = m_send_memory;
             u32 before = m_unsent_bytes;
             append_small(bytes);
             if (m_unsent_bytes == before && length > 0)
                 return total > 0 ? Result<usize>(total) : Result<usize>(Errno::ENOBUFS);
             m_more = more;
+            // It joined what goes when the device is idle: nothing else is to be done.
+            if (waits && memory == m_send_memory && m_unsent_bytes < k_gather / 2) [[likely]] {
+                total += length;
+                continue;
+            }
             output(stack().now());
             update_send_room();
         } else {
@@ -309,6 +325,7 @@ Result<usize> TcpConnection::send(IoCursor& data, bool more)
             if (!may_send() || m_fin_queued)
                 return total > 0 ? Result<usize>(total) : Result<usize>(Errno::EPIPE);
             append(std::move(packet));
+            m_small_writes = total + length + data.remaining() <= k_worth_gathering;
             m_more = more || data.remaining() > 0;
             output(stack().now());
             update_send_room();
@@ -320,8 +337,12 @@ Result<usize> TcpConnection::send(IoCursor& data, bool more)
 
 Result<usize> TcpConnection::read(IoCursor& data, bool peek)
 {
-    PacketList taken;
     usize wanted = data.remaining();
+    if (!peek) {
+        if (auto done = read_packet(data, wanted); done.is_error() || done.value() > 0)
+            return done;
+    }
+    PacketList taken;
     {
         Locked lock(m_lock);
         if (m_reading)
@@ -394,18 +415,59 @@ Result<usize> TcpConnection::read(IoCursor& data, bool peek)
             notify(abi::k_pollin);
         }
         if (done > 0)
-            after_read(done, stack().now());
+            after_read(done);
     }
     if (copied.is_error() && done == 0)
         return copied.error();
     return done;
 }
 
-void TcpConnection::after_read(usize length, Nanoseconds now)
+/// Where one packet is all there is, or all that is wanted. 0: it is not so, nothing was done.
+Result<usize> TcpConnection::read_packet(IoCursor& data, usize wanted)
+{
+    Packet packet;
+    {
+        Locked lock(m_lock);
+        Packet* first = m_receive_queue.first();
+        if (!first || m_reading || (m_receive_queue.count() > 1 && first->length() < wanted))
+            return usize { 0 };
+        m_reading = true;
+        packet = m_receive_queue.pop_front();
+        u32 memory = packet.memory_size();
+        m_receive_memory -= memory;
+        m_tcp.account(-static_cast<i64>(memory));
+    }
+    u32 done = 0;
+    Result<> copied;
+    for (u32 i = 0; i < packet.fragment_count() && done < wanted; ++i) {
+        auto bytes = packet.fragment(i).bytes();
+        bytes = bytes.first(std::min(bytes.size(), wanted - done));
+        copied = data.put(bytes);
+        if (copied.is_error())
+            break;
+        done += static_cast<u32>(bytes.size());
+    }
+    Locked lock(m_lock);
+    m_reading = false;
+    if (done < packet.length()) {
+        packet.pull(done);
+        m_receive_memory += packet.memory_size();
+        m_tcp.account(packet.memory_size());
+        m_receive_queue.push_front(std::move(packet));
+        notify(abi::k_pollin);
+    }
+    if (done > 0)
+        after_read(done);
+    if (copied.is_error() && done == 0)
+        return copied.error();
+    return usize { done };
+}
+
+void TcpConnection::after_read(usize length)
 {
     m_receive_bytes.fetch_sub(static_cast<u32>(length), std::memory_order_relaxed);
     m_tune_copied += length;
-    tune_receive_buffer(now);
+    tune_receive_buffer(m_last_data_received);
     if (!is_synchronized())
         return;
     // Tell of new room when it is twice what the peer believes to be left (as Linux), or owed ACKs pile up.
@@ -415,7 +477,7 @@ void TcpConnection::after_read(usize length, Nanoseconds now)
         && may_receive();
     if (opens || m_unacknowledged >= 2 * m_receive_mss) {
         m_ack_now = true;
-        output(now);
+        output(stack().now());
     }
 }
 

@@ -22,6 +22,7 @@
 
 namespace eremite::net {
 
+struct TcpArrival;
 class Tcp;
 class TcpListener;
 class Stack;
@@ -86,6 +87,8 @@ public:
     /// Payload of a super-segment.
     static constexpr u32 k_max_super_segment = 64000;
     static constexpr u8 k_window_scale = 7;
+    /// So much of small messages goes at once, though the device is not done with what went before.
+    static constexpr u32 k_gather = 32768;
 
     TcpConnection(Tcp& tcp, const TcpKey& key, Path path, const TcpSettings& settings);
     ~TcpConnection() override;
@@ -99,6 +102,8 @@ public:
 
     /// Takes a segment's payload (headers off). The segment is for this connection, and its checksum is right.
     void receive(const TcpHeader& header, const TcpOptions& options, Packet payload);
+    /// Takes a short segment that is just what was expected next. False: it is to go the general way.
+    bool receive_expected(const TcpArrival& arrival, Nanoseconds now);
     void icmp_error(IcmpError error, u32 sequence, u32 mtu);
 
     /// Queues what fits and sends what may be sent. EAGAIN when there is no room; EPIPE, ENOTCONN, or the pending
@@ -126,6 +131,12 @@ public:
     Errno take_error() { return static_cast<Errno>(m_error.exchange(0)); }
     bool has_error() const { return m_error.load() != 0; }
     bool is_receive_shut() const { return m_receive_shut.load(std::memory_order_relaxed); }
+    /// read() would do anything but say EAGAIN. Without the lock: what is missed brings a wake-up.
+    bool has_news() const
+    {
+        return bytes_to_read() > 0 || state() != State::Established || peer_is_done() || is_receive_shut()
+            || has_error();
+    }
     bool peer_is_done() const { return m_fin_received.load(std::memory_order_acquire); }
     void fill_info(abi::TcpInfo& info);
 
@@ -185,7 +196,8 @@ private:
     void append_small(std::span<const u8> bytes) REQUIRES(m_lock);
     void append(Packet packet) REQUIRES(m_lock);
     void update_send_room() REQUIRES(m_lock);
-    void after_read(usize length, Nanoseconds now) REQUIRES(m_lock);
+    Result<usize> read_packet(IoCursor& data, usize wanted);
+    void after_read(usize length) REQUIRES(m_lock);
     void tune_receive_buffer(Nanoseconds now) REQUIRES(m_lock);
 
     // input.cpp
@@ -205,10 +217,28 @@ private:
     void ack_at_once() REQUIRES(m_lock) { m_ack_now = true; }
     void schedule_output() REQUIRES(m_lock);
 
+    // fast_path.cpp
+    std::span<u8> reserve_receive(u32 length) REQUIRES(m_lock);
+    bool may_transmit_plainly(u32 length, Nanoseconds now) REQUIRES(m_lock);
+    bool send_directly(std::span<const u8> bytes, Nanoseconds now) REQUIRES(m_lock);
+    bool transmit_plainly(Packet packet, u32 sequence, u8 flags, Nanoseconds now) REQUIRES(m_lock);
+
     // output.cpp
+    /// Whether what arrived is to be acknowledged now, data or not.
+    bool is_ack_due() REQUIRES(m_lock)
+    {
+        return m_ack_now || m_unacknowledged >= 2 * m_receive_mss
+            || (m_unacknowledged > 0 && (m_quick_acks > 0 || m_settings.quick_ack));
+    }
+    /// Acknowledges what arrived some time later, unless data goes first.
+    void delay_ack(Nanoseconds now) REQUIRES(m_lock);
+    void note_transmission(u32 length, u8 flags, Nanoseconds now) REQUIRES(m_lock);
+    Result<Packet> packet_for(Packet* segment) REQUIRES(m_lock);
+    Result<> transmit_with_options(Packet packet, u32 sequence, u8 flags, Nanoseconds now) REQUIRES(m_lock);
     void output(Nanoseconds now) REQUIRES(m_lock);
     bool send_new_data(Nanoseconds now) REQUIRES(m_lock);
-    bool should_hold(u32 length, u32 outstanding) REQUIRES(m_lock);
+    bool should_hold(u32 outstanding) REQUIRES(m_lock);
+    bool wait_for_device() REQUIRES(m_lock);
     bool transmit(Packet* segment, u32 sequence, u8 flags, Nanoseconds now) REQUIRES(m_lock);
     void send_ack(Nanoseconds now) REQUIRES(m_lock) { transmit(nullptr, m_snd_nxt, TcpHeader::k_ack, now); }
     void send_syn(Nanoseconds now) REQUIRES(m_lock);
@@ -274,6 +304,7 @@ private:
     bool m_fin_sent GUARDED_BY(m_lock) { false };
     bool m_more GUARDED_BY(m_lock) { false }; // MSG_MORE: more comes soon
     bool m_waits_for_device GUARDED_BY(m_lock) { false };
+    bool m_small_writes GUARDED_BY(m_lock) { false }; // the last write was one
     bool m_push_held GUARDED_BY(m_lock) { false };
 
     // Congestion and recovery.

@@ -48,22 +48,23 @@ void TcpConnection::output(Nanoseconds now)
             arm_retransmit(now);
         }
     }
-    if (!sent) {
-        bool due = m_ack_now || m_unacknowledged >= 2 * m_receive_mss || (m_unacknowledged > 0 && m_quick_acks > 0)
-            || (m_unacknowledged > 0 && m_settings.quick_ack);
-        if (due) {
-            if (m_quick_acks > 0)
-                --m_quick_acks;
-            send_ack(now);
-        } else if (m_unacknowledged > 0 && m_delayed_ack_at == Nanoseconds::max()) {
-            m_delayed_ack_at = now + k_delayed_ack;
-        }
+    if (!sent && is_ack_due()) {
+        if (m_quick_acks > 0)
+            --m_quick_acks;
+        send_ack(now);
     }
+    delay_ack(now);
+}
+
+void TcpConnection::delay_ack(Nanoseconds now)
+{
+    if (m_unacknowledged > 0 && m_delayed_ack_at == Nanoseconds::max())
+        m_delayed_ack_at = now + k_delayed_ack;
     update_timer();
 }
 
 /// Whether a last piece shorter than a segment waits for more, or for an acknowledgment.
-bool TcpConnection::should_hold(u32 length, u32 outstanding)
+bool TcpConnection::should_hold(u32 outstanding)
 {
     if (m_fin_queued || m_push_held)
         return false;
@@ -74,15 +75,19 @@ bool TcpConnection::should_hold(u32 length, u32 outstanding)
     // Nagle with Minshall's change: one small segment under way at a time.
     if (!m_settings.no_delay && seq_less(m_snd_una, m_small_end))
         return true;
-    // While the device still has what we gave it last, the message gains nothing by going now, and may get company.
-    if (length < m_mss && !m_path.interface->device().is_transmit_idle()) {
-        if (!m_waits_for_device) {
-            m_waits_for_device = true;
-            m_tcp.schedule_when_idle(*this, *m_path.interface);
-        }
-        return true;
-    }
     return false;
+}
+
+/// While the device still has what we gave it last, small messages gain nothing by going now, and may get company.
+bool TcpConnection::wait_for_device()
+{
+    if (m_path.interface->device().is_transmit_idle())
+        return false;
+    if (!m_waits_for_device) {
+        m_waits_for_device = true;
+        m_tcp.schedule_when_idle(*this, *m_path.interface);
+    }
+    return true;
 }
 
 bool TcpConnection::send_new_data(Nanoseconds now)
@@ -92,6 +97,9 @@ bool TcpConnection::send_new_data(Nanoseconds now)
         return false;
     if (m_snd_una == m_snd_nxt && now - m_last_sent > m_rtt.timeout())
         m_congestion.restart_after_idle();
+    if (m_small_writes && m_unsent_bytes < k_gather && m_snd_una != m_snd_nxt && !m_fin_queued && !m_push_held
+        && wait_for_device())
+        return false;
     while (Packet* front = m_unsent.first()) {
         u32 length = front->length();
         u32 outstanding = m_snd_nxt - m_snd_una;
@@ -115,7 +123,7 @@ bool TcpConnection::send_new_data(Nanoseconds now)
                 break; // silly window (RFC 9293, 3.8.6.2.1)
             }
         } else if (u32 tail = length % m_mss;
-            tail != 0 && front == m_unsent.last() && should_hold(tail, outstanding + length - tail)) {
+            tail != 0 && front == m_unsent.last() && should_hold(outstanding + length - tail)) {
             piece = length - tail;
             if (piece == 0)
                 break;
@@ -226,34 +234,64 @@ void TcpConnection::fill_options(TcpOptions& options, bool syn, bool payload, Na
         add(range);
 }
 
+/// What is handed down of a packet of the queue, or for a segment without data.
+Result<Packet> TcpConnection::packet_for(Packet* segment)
+{
+    if (!segment)
+        return Packet::create(k_packet_headroom, 0);
+    // First time, and nobody but the queue has the buffer: the headers go before the payload, in the same buffer.
+    bool in_place = segment->note<Segment>().headroom && segment->fragment(0).buffer->is_exclusive();
+    auto shared = segment->share(0, segment->length());
+    if (in_place && shared.has_value())
+        shared.value().claim_headroom();
+    return shared;
+}
+
 bool TcpConnection::transmit(Packet* segment, u32 sequence, u8 flags, Nanoseconds now)
 {
+    u32 length = segment ? segment->length() : 0;
+    auto created = packet_for(segment);
+    if (created.is_error())
+        return false;
+    bool is_gone = true;
+    if (may_transmit_plainly(length, now)) [[likely]] {
+        is_gone = transmit_plainly(created.release_value(), sequence, flags, now);
+    } else {
+        auto result = transmit_with_options(created.release_value(), sequence, flags, now);
+        is_gone = result.has_value() || result.error() != Errno::ENOBUFS;
+    }
+    if (!is_gone && segment)
+        return false;
+    note_transmission(length, flags, now);
+    return true;
+}
+
+void TcpConnection::note_transmission(u32 length, u8 flags, Nanoseconds now)
+{
+    // Everything we send acknowledges what we have.
+    m_last_ack_sent = m_rcv_nxt;
+    m_unacknowledged = 0;
+    m_ack_now = false;
+    m_delayed_ack_at = Nanoseconds::max();
+    if (length > 0 || (flags & TcpHeader::k_fin) != 0)
+        m_last_sent = now;
+    ++m_segments_out;
+    stack().statistics().tcp_out_segments.add();
+}
+
+Result<> TcpConnection::transmit_with_options(Packet packet, u32 sequence, u8 flags, Nanoseconds now)
+{
+    u32 length = packet.length();
     TcpOptions options;
-    fill_options(options, false, segment != nullptr, now);
-    if (segment && options.sack_count > 0)
+    fill_options(options, false, length > 0, now);
+    if (length > 0)
         options.sack_count = 0;
     std::array<u8, TcpOptions::k_max_length> option_bytes;
     usize option_length = options.write(option_bytes);
     u32 header_length = static_cast<u32>(sizeof(TcpHeader) + option_length);
-    u32 length = segment ? segment->length() : 0;
-
-    Result<Packet> created = Errno::ENOMEM;
-    if (segment) {
-        auto& note = segment->note<Segment>();
-        // First time, and nobody but the queue has the buffer: the headers go before the payload, in the same buffer.
-        bool in_place = note.headroom && segment->fragment(0).buffer->is_exclusive();
-        created = segment->share(0, length);
-        if (in_place && created.has_value())
-            created.value().claim_headroom();
-    } else {
-        created = Packet::create(k_packet_headroom, 0);
-    }
-    if (created.is_error())
-        return false;
-    Packet packet = created.release_value();
     auto bytes = packet.prepend(header_length);
     if (bytes.empty())
-        return false;
+        return Errno::ENOBUFS;
     Checksum sum = m_pseudo_header;
     sum.add32(header_length + length);
     *header_at<TcpHeader>(bytes) = TcpHeader {
@@ -281,19 +319,7 @@ bool TcpConnection::transmit(Packet* segment, u32 sequence, u8 flags, Nanosecond
         .hop_limit = m_settings.hop_limit,
         .traffic_class = m_settings.traffic_class,
         .dont_fragment = true };
-    auto result = stack().output(std::move(packet), m_path, key().remote, how);
-    if (result.is_error() && result.error() == Errno::ENOBUFS && segment)
-        return false;
-    // Everything we send acknowledges what we have.
-    m_last_ack_sent = m_rcv_nxt;
-    m_unacknowledged = 0;
-    m_ack_now = false;
-    m_delayed_ack_at = Nanoseconds::max();
-    if (length > 0 || (flags & TcpHeader::k_fin) != 0)
-        m_last_sent = now;
-    ++m_segments_out;
-    stack().statistics().tcp_out_segments.add();
-    return true;
+    return stack().output(std::move(packet), m_path, key().remote, how);
 }
 
 void TcpConnection::send_syn(Nanoseconds now)

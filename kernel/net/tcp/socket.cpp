@@ -293,7 +293,7 @@ Result<usize> TcpSocket::receive(ReceiveRequest& request)
     bool polled = false;
     Nanoseconds deadline = Nanoseconds::max();
     while (true) {
-        auto got = connection->read(request.data, peek);
+        auto got = connection->has_news() ? connection->read(request.data, peek) : Result<usize>(Errno::EAGAIN);
         if (got.has_value()) {
             total += got.value();
             if (request.data.is_empty() || got.value() == 0 || peek || !all) {
@@ -306,9 +306,12 @@ Result<usize> TcpSocket::receive(ReceiveRequest& request)
         if (!polled) {
             polled = true;
             deadline = receive_deadline();
-            m_stack->poll();
-            m_stack->finish();
-            continue;
+            // Who may sleep polls first, too.
+            if (request.nonblocking) {
+                m_stack->poll();
+                m_stack->finish();
+                continue;
+            }
         }
         if (request.nonblocking)
             return total > 0 ? Result<usize>(total) : Result<usize>(Errno::EAGAIN);

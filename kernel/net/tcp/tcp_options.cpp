@@ -14,12 +14,6 @@ constexpr u8 k_sack_permitted = 4;
 constexpr u8 k_sack = 5;
 constexpr u8 k_timestamps = 8;
 
-struct TimestampsOption {
-    std::array<u8, 4> start { k_no_operation, k_no_operation, k_timestamps, 10 };
-    Be32 value;
-    Be32 echo;
-};
-
 struct SackBlock {
     Be32 start;
     Be32 end;
@@ -31,9 +25,8 @@ TcpOptions TcpOptions::parse(std::span<const u8> bytes)
 {
     TcpOptions result;
     // The usual case, an established connection's: nothing but timestamps, aligned.
-    if (bytes.size() == sizeof(TimestampsOption) && bytes[0] == k_no_operation && bytes[1] == k_no_operation
-        && bytes[2] == k_timestamps && bytes[3] == 10) [[likely]] {
-        auto* option = header_at<TimestampsOption>(bytes);
+    if (auto* option = header_at<TcpTimestampsOption>(bytes);
+        option && bytes.size() == sizeof(*option) && option->start == TcpTimestampsOption::k_start) [[likely]] {
         result.timestamps = TcpTimestamps { option->value, option->echo };
         return result;
     }
@@ -90,7 +83,7 @@ usize TcpOptions::write(std::span<u8, k_max_length> bytes) const
     if (sack_permitted)
         put({ k_no_operation, k_no_operation, k_sack_permitted, 2 });
     if (timestamps) {
-        TimestampsOption option;
+        TcpTimestampsOption option;
         option.value = timestamps->value;
         option.echo = timestamps->echo;
         std::ranges::copy(bytes_of(option), bytes.begin() + static_cast<isize>(length));

@@ -12,6 +12,15 @@ struct TcpTimestamps {
     u32 echo { 0 };
 };
 
+/// How timestamps usually stand there: aligned by two bytes of padding, and alone.
+struct TcpTimestampsOption {
+    static constexpr std::array<u8, 4> k_start { 1, 1, 8, 10 };
+    std::array<u8, 4> start { k_start };
+    Be32 value {};
+    Be32 echo {};
+};
+static_assert(sizeof(TcpTimestampsOption) == 12);
+
 /// What a segment carries; absent options are empty.
 struct TcpOptions {
     static constexpr usize k_max_sack_blocks = 4;

@@ -36,3 +36,8 @@ echo "# without room"
 "$clang" -O2 "$TEST_SOURCE/chance.c" -o tight -Wl,--emit-relocs
 "$EREMITE" build --verify tight > log 2>&1 && fail "accepted"
 grep -q 'no room' log || { cat log; fail "the message does not say why"; }
+
+echo "# nothing else is said"
+"$clang" -O2 "$TEST_SOURCE/chance.c" -o quiet > log 2>&1
+[ -s log ] && { cat log; fail "the linker warns"; }
+exit 0
