@@ -121,7 +121,7 @@ void TcpConnection::establish(const TcpHandshake& handshake, Nanoseconds now)
     m_last_ack_sent = m_rcv_nxt;
     m_recent_timestamp_at = now;
     m_snd_wnd = m_max_window = handshake.peer_window;
-    m_small_end = m_snd_una;
+    m_small_end = m_highest_sacked = m_snd_una;
     m_tune_start_sequence = m_rcv_nxt;
     m_tune_start = m_last_received = m_last_data_received = m_last_sent = now;
     m_stalled_since = now;
@@ -259,7 +259,13 @@ void TcpConnection::update_send_room()
         room = 0;
     if (room > 0 && m_tcp.is_short_of_memory() && m_send_memory > 0)
         room = 0;
-    m_send_room.store(static_cast<i32>(std::clamp<i64>(room, 0, INT32_MAX)), std::memory_order_relaxed);
+    i32 before = m_send_room.load(std::memory_order_relaxed);
+    i32 after = static_cast<i32>(std::clamp<i64>(room, 0, INT32_MAX));
+    m_send_room.store(after, std::memory_order_relaxed);
+    // Whoever finds the room must tell those who wait for it: the next to look sees no change any more.
+    i32 threshold = static_cast<i32>(m_settings.send_limit / 3);
+    if (before <= threshold && after > threshold)
+        notify(abi::k_pollout | abi::k_pollwrnorm);
 }
 
 Result<usize> TcpConnection::send(IoCursor& data, bool more)

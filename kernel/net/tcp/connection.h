@@ -323,7 +323,7 @@ private:
     i64 m_rack_sent_at GUARDED_BY(m_lock) { 0 };
     u32 m_rack_end GUARDED_BY(m_lock) { 0 };
     i64 m_rack_rtt GUARDED_BY(m_lock) { 0 };
-    u32 m_highest_sacked GUARDED_BY(m_lock) { 0 };
+    u32 m_highest_sacked GUARDED_BY(m_lock) { 0 }; // or acknowledged: RACK.fack
     bool m_reordering_seen GUARDED_BY(m_lock) { false };
     u8 m_reorder_steps GUARDED_BY(m_lock) { 1 };
     bool m_probe_outstanding GUARDED_BY(m_lock) { false };

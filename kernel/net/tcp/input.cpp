@@ -242,6 +242,7 @@ bool TcpConnection::process_ack(const TcpHeader& header, const TcpOptions& optio
         m_snd_una = ack;
         if (seq_less(m_small_end, ack))
             m_small_end = ack;
+        m_highest_sacked = seq_max(m_highest_sacked, ack);
         m_total_acknowledged += acknowledged;
         m_retries = 0;
         m_duplicate_acks = 0;
@@ -257,14 +258,10 @@ bool TcpConnection::process_ack(const TcpHeader& header, const TcpOptions& optio
         }
         if (m_path.neighbour)
             m_path.neighbour->confirm(now);
-        i32 room = m_send_room.load(std::memory_order_relaxed);
-        update_send_room();
-        i32 threshold = static_cast<i32>(m_settings.send_limit / 3);
         if (!m_settings.send_limit_fixed && m_congestion.window() > m_settings.send_limit / 2
             && !m_tcp.is_short_of_memory())
             m_settings.send_limit = std::min(m_congestion.window() * 2 + 65536, k_max_send_limit);
-        if (room <= threshold && m_send_room.load(std::memory_order_relaxed) > threshold)
-            notify(abi::k_pollout | abi::k_pollwrnorm);
+        update_send_room();
         if (fin_acknowledged) {
             switch (state()) {
             case State::FinWait1:

@@ -114,7 +114,7 @@ bool TcpConnection::send_new_data(Nanoseconds now)
             if (piece >= m_mss) {
                 piece -= piece % m_mss;
                 // Rather one large piece when the window has opened than many small ones as it does.
-                if (flight > 0 && piece < super && piece < m_congestion.window() / 4
+                if (flight > 0 && !m_push_held && piece < super && piece < m_congestion.window() / 4
                     && piece == congestion_room - congestion_room % m_mss)
                     break;
             } else if (congestion_room < window_room) {
