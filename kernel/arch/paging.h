@@ -34,7 +34,7 @@ PhysicalAddress page_table_root(VirtualAddress address);
 
 /// Forgets this processor's translations of one page, or of all of the application's and kernel's.
 void invalidate_page(VirtualAddress address);
-void invalidate_all();
+void invalidate_all(); // only where k_can_invalidate_all
 /// Makes table updates visible to the walker before what follows (DSB; nothing on x86_64).
 void publish_tables();
 /// After new instructions were written: data and instruction caches agree on the range (nothing on x86_64).

@@ -80,6 +80,7 @@ void kernel_main()
     boot_trace("application's stack");
     if (boot_option("boot-trace"))
         print_boot_trace();
+    arch::seal_code();
     start_application(entry, stack_pointer.value());
 }
 

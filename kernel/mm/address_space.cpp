@@ -370,6 +370,10 @@ Result<VirtualAddress> AddressSpace::map(MapRequest&& request)
     Removed removed;
     auto mapping = TRY(make<Mapping>());
     Locked lock(m_lock);
+    if (scans_code() && request.object && (request.protection & abi::k_prot_execute) != 0) {
+        log_warning("isolation: a file was not mapped executable (EACCES): its pages can change; read it into memory");
+        return Errno::EACCES;
+    }
     VirtualRange range { TRY(choose_address(request)), request.length };
     if (!fits_limit(range.length))
         return Errno::ENOMEM;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arch/trap.h"
+#include "base/isolation.h"
 #include "mm/mapping.h"
 #include "mm/page_fault.h"
 #include "mm/page_table.h"
@@ -109,6 +110,10 @@ public:
     /// What lies at `address`; null if nothing does, or if the lock is held by somebody.
     const char* describe(VirtualAddress address);
 
+    /// Whether memory that becomes executable is looked through first (executable_pages.cpp), as isolation by keys
+    /// needs it: EACCES for what may not be. Tests alone change it.
+    void set_scans_code(bool scans) { m_scans_code = scans; }
+
     PageTable& page_table() { return m_table; }
 
 private:
@@ -150,6 +155,11 @@ private:
     bool try_large_page(Mapping& mapping, VirtualAddress page) REQUIRES(m_lock);
     Result<> populate(VirtualRange range, bool write) REQUIRES(m_lock);
 
+    // What becomes executable (executable_pages.cpp).
+    bool is_harmless_code(VirtualRange range) REQUIRES(m_lock);
+    void set_writability(VirtualRange range, bool as_mapped, TlbBatch& batch) REQUIRES(m_lock);
+    Result<> prepare_code(VirtualRange range, TlbBatch& batch) REQUIRES(m_lock);
+
     // Parts of the calls (address_space_change.cpp).
     bool is_wholly_mapped(VirtualRange range) REQUIRES(m_lock);
     void protect_pages(const Mapping& mapping, bool was_executable, TlbBatch& batch) REQUIRES(m_lock);
@@ -176,6 +186,13 @@ private:
     bool m_lock_future GUARDED_BY(m_lock) { false };
     bool m_populate_future GUARDED_BY(m_lock) { false };
     std::atomic<u64> m_limit { ~u64 { 0 } };
+    // Where it can't be true, the code for it isn't in the image.
+#if defined(EREMITE_HOST)
+    bool scans_code() const { return m_scans_code; }
+#else
+    bool scans_code() const { return k_has_keys && m_scans_code; }
+#endif
+    bool m_scans_code { k_has_keys };
 };
 
 /// The one. After initialize_address_space().

@@ -73,6 +73,8 @@ Result<> AddressSpace::protect(VirtualRange range, u8 protection, i32 key)
         if (mapping->shared && !mapping->may_write && (protection & abi::k_prot_write) != 0)
             return Errno::EACCES;
     }
+    if (scans_code() && (protection & abi::k_prot_execute) != 0)
+        TRY(prepare_code(range, batch));
     TRY(split_ends(range, batch));
     for (Mapping* mapping = at_or_after(range.start); mapping && mapping->range.start < range.end();
         mapping = next(*mapping)) {
@@ -161,6 +163,9 @@ Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool 
     if (!mapping->owns_frames() || mapping->is_fixed())
         return Errno::EPERM;
     bool is_fixed = !target.is_null();
+    // What lies beside the new place has not been looked at together with this.
+    if (scans_code() && mapping->is_executable() && (is_fixed || length > range.length))
+        return Errno::EPERM;
     if (length < range.length) {
         TRY(remove({ range.start + length, range.length - length }, batch, removed));
         range.length = length;

@@ -13,8 +13,10 @@ constinit void (*g_invalidate_remotely)(TlbBatch&) { nullptr };
 
 void TlbBatch::invalidate_here() const
 {
-    if (m_everything)
-        return arch::invalidate_all();
+    if constexpr (arch::k_can_invalidate_all) {
+        if (m_everything)
+            return arch::invalidate_all();
+    }
     for (u64 page : std::span(m_pages).first(m_page_count))
         arch::invalidate_page(VirtualAddress(page));
 }

@@ -2,6 +2,7 @@
 // free once no processor can reach them any more, tells all processors at once, and only then frees.
 #pragma once
 
+#include "arch/paging.h"
 #include "base/types.h"
 #include "mm/frames.h"
 #include <array>
@@ -24,12 +25,15 @@ public:
     /// The entry that mapped `address` lost rights or its frame.
     void invalidate(VirtualAddress address)
     {
-        if (m_page_count < m_pages.size())
-            m_pages[m_page_count++] = address.value();
-        else
-            m_everything = true;
+        if (m_page_count == m_pages.size()) {
+            if constexpr (arch::k_can_invalidate_all) {
+                m_everything = true;
+                return;
+            }
+            flush();
+        }
+        m_pages[m_page_count++] = address.value();
     }
-    void invalidate_everything() { m_everything = true; }
     /// Frees a block of frames after the flush. Its entry has been cleared and invalidated.
     void free_after_flush(PhysicalAddress start, unsigned order)
     {

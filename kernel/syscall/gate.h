@@ -4,19 +4,11 @@
 #pragma once
 
 #include "arch/cpu.h"
+#include "base/isolation.h"
 #include "base/types.h"
 #include <string_view>
 
 namespace eremite {
-
-inline constexpr int k_isolation_none = 0;
-inline constexpr int k_isolation_stack = 1;
-inline constexpr int k_isolation_mpk = 2;
-#if defined(EREMITE_ISOLATION)
-inline constexpr int k_isolation = EREMITE_ISOLATION;
-#else
-inline constexpr int k_isolation = k_isolation_none;
-#endif
 
 /// What is known of a call at run time: made by its gate, and kept with it. In read-only memory, and free of pointers,
 /// so that nothing is relocated at boot.

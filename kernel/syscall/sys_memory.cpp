@@ -2,6 +2,7 @@
 
 #include "arch/clock.h"
 #include "base/log.h"
+#include "boot/options.h"
 #include "file/file.h"
 #include "mm/address_space.h"
 
@@ -19,10 +20,15 @@ void say_once(std::atomic<bool>& was_said, const char* line)
         log_warning("{}", line);
 }
 
-/// No page is ever writable and executable. EACCES.
+/// No page is ever writable and executable; with the option exec=never nothing becomes executable that isn't. EACCES.
 Result<> check_protection(u32 protection)
 {
     static constinit std::atomic<bool> s_was_said { false };
+    static constinit std::atomic<bool> s_never_was_said { false };
+    if ((protection & abi::k_prot_execute) != 0 && boot_option("exec") == "never") {
+        say_once(s_never_was_said, "mm: executable memory was refused (EACCES), as the option exec=never says");
+        return Errno::EACCES;
+    }
     if ((protection & (abi::k_prot_write | abi::k_prot_execute)) != (abi::k_prot_write | abi::k_prot_execute))
         return {};
     say_once(s_was_said,

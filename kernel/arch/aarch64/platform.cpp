@@ -200,4 +200,6 @@ void synchronize_instructions(VirtualAddress start, usize length)
     asm volatile("dsb ish; isb" ::: "memory");
 }
 
+void seal_code() { }
+
 } // namespace eremite::arch

@@ -55,7 +55,7 @@ u32 read(Register index)
 void write(Register index, u32 value)
 {
     auto offset = static_cast<u32>(index);
-    if (!s_registers)
+    if (k_may_write_model_registers && !s_registers)
         return write_msr(k_msr_x2apic + offset / 16, value);
 #pragma clang unsafe_buffer_usage begin // registers of a page that is mapped whole
     s_registers[offset / 4] = value;
@@ -71,7 +71,7 @@ NativeCpu& native_cpu()
 void program_timer()
 {
     Nanoseconds deadline = native_cpu().timer_deadline;
-    if (s_deadline_mode)
+    if (k_may_write_model_registers && s_deadline_mode)
         return write_msr(k_msr_tsc_deadline, deadline == Nanoseconds::max() ? 0 : counter_at(deadline));
     u32 count = 0;
     if (deadline != Nanoseconds::max()) {
@@ -99,7 +99,12 @@ void initialize_local_apic()
 {
     u64 base = read_msr(k_msr_apic_base) | k_base_enable;
     CpuId features = cpuid(1);
-    if ((features.ecx & (1u << 21)) != 0) {
+    if (!k_may_write_model_registers && (base & k_base_x2apic) != 0) {
+        // The way back to registers in memory is by way of off (SDM 3A, 11.12.5).
+        base &= ~u64 { k_base_x2apic };
+        write_msr(k_msr_apic_base, base & ~u64 { k_base_enable });
+    }
+    if (k_may_write_model_registers && (features.ecx & (1u << 21)) != 0) {
         write_msr(k_msr_apic_base, base | k_base_x2apic);
     } else {
         write_msr(k_msr_apic_base, base);
@@ -110,7 +115,7 @@ void initialize_local_apic()
             s_registers = static_cast<volatile u32*>(mapped.value());
         }
     }
-    s_deadline_mode = (features.ecx & (1u << 24)) != 0;
+    s_deadline_mode = k_may_write_model_registers && (features.ecx & (1u << 24)) != 0;
     write(Register::Spurious, 0x100 | k_vector_spurious);
     write(Register::TaskPriority, 0);
     write(Register::Local0, k_masked);
@@ -137,7 +142,7 @@ void acknowledge_interrupt()
 void send_interrupt(u32 apic_id, u32 vector, Delivery delivery)
 {
     u32 low = vector | static_cast<u32>(delivery) << 8 | 1u << 14;
-    if (!s_registers) {
+    if (k_may_write_model_registers && !s_registers) {
         // Not serialising: what the other processor is to see must be out first.
         asm volatile("mfence; lfence" ::: "memory");
         return write_msr(k_msr_x2apic + static_cast<u32>(Register::CommandLow) / 16, u64 { apic_id } << 32 | low);

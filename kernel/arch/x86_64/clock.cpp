@@ -307,7 +307,7 @@ i64 rtc_seconds()
 
 i64 boot_wall_seconds()
 {
-    if (have_kvm_clock()) {
+    if (k_may_write_model_registers && have_kvm_clock()) {
         // KVM tells the wall time at which its system time, and about our boot, was 0.
         write_msr(k_msr_kvm_wall_clock, physical_of(&s_kvm_wall_clock));
         auto* clock = const_cast<volatile KvmWallClock*>(&s_kvm_wall_clock);

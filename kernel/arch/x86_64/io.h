@@ -44,6 +44,15 @@ inline constexpr u32 k_msr_x2apic = 0x800;
 inline constexpr u32 k_msr_efer = 0xc0000080;
 inline constexpr u32 k_msr_gs_base = 0xc0000101;
 
+/// Whether write_msr() may be called while the application runs. With protection keys it may not: there is none left in
+/// the kernel's text by then for the application to jump to (key_sites.h). The APIC is then used by its registers in
+/// memory, which have the kernel's key.
+#if defined(EREMITE_ISOLATION) && EREMITE_ISOLATION == 2
+inline constexpr bool k_may_write_model_registers = false;
+#else
+inline constexpr bool k_may_write_model_registers = true;
+#endif
+
 inline u64 read_msr(u32 msr)
 {
     u32 low;

@@ -520,3 +520,96 @@ TEST_F(AddressSpaceTest, RandomCallsAgreeWithAModel)
         ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step;
     }
 }
+
+namespace {
+
+constexpr u8 k_execute = eremite::abi::k_prot_read | eremite::abi::k_prot_execute;
+
+/// Memory that becomes executable is looked through, as with isolation by keys.
+class ExecutablePagesTest : public AddressSpaceTest {
+protected:
+    ExecutablePagesTest() { space.set_scans_code(true); }
+    ~ExecutablePagesTest() override { space.set_scans_code(false); }
+
+    void put(VirtualAddress address, std::initializer_list<u8> bytes)
+    {
+        for (u8 byte : bytes) {
+            write(address, byte);
+            address += 1;
+        }
+    }
+    Errno protect(VirtualAddress start, u64 pages, u8 protection)
+    {
+        auto result = space.protect({ start, pages * k_page_size }, protection);
+        return result.has_value() ? Errno {} : result.error();
+    }
+};
+
+} // namespace
+
+TEST_F(ExecutablePagesTest, HarmlessCodeBecomesExecutable)
+{
+    VirtualAddress start = map(3);
+    put(start + 100, { 0x0f, 0x01, 0xee, 0xc3 }); // rdpkru, ret
+    EXPECT_EQ(protect(start, 3, k_execute), Errno {});
+    EXPECT_EQ(space.fault(start, arch::Access::Execute), PageFaultResult::Resolved);
+    EXPECT_EQ(space.fault(start, arch::Access::Write), PageFaultResult::NotAllowed);
+}
+
+TEST_F(ExecutablePagesTest, KeyInstructionsDoNot)
+{
+    VirtualAddress start = map(3);
+    for (u64 offset : { u64 { 0 }, u64 { 77 }, 2 * k_page_size - 2, 3 * k_page_size - 3 }) {
+        put(start + offset, { 0x0f, 0x01, 0xef });
+        EXPECT_EQ(protect(start, 3, k_execute), Errno::EACCES) << offset;
+        // It is as it was: writable, and not executable.
+        EXPECT_EQ(space.fault(start, arch::Access::Execute), PageFaultResult::NotAllowed);
+        put(start + offset, { 0, 0, 0 });
+    }
+    EXPECT_EQ(protect(start, 3, k_execute), Errno {});
+}
+
+TEST_F(ExecutablePagesTest, AcrossBordersOfWhatIsExecutableAlready)
+{
+    VirtualAddress start = map(2);
+    put(start + k_page_size - 1, { 0x0f, 0x30 }); // wrmsr
+    EXPECT_EQ(protect(start, 1, k_execute), Errno {});
+    EXPECT_EQ(protect(start + k_page_size, 1, k_execute), Errno::EACCES);
+    // And the other way round.
+    EXPECT_EQ(protect(start, 1, k_write), Errno {});
+    EXPECT_EQ(protect(start + k_page_size, 1, k_execute), Errno {});
+    EXPECT_EQ(protect(start, 1, k_execute), Errno::EACCES);
+}
+
+TEST_F(ExecutablePagesTest, PagesThatNobodyMayTouchAreLookedAtToo)
+{
+    VirtualAddress start = map(1);
+    put(start + 5, { 0x0f, 0x22, 0xd8 });
+    EXPECT_EQ(protect(start, 1, 0), Errno {});
+    EXPECT_EQ(protect(start, 1, k_execute), Errno::EACCES);
+    EXPECT_EQ(read(start + 5), -1);
+    EXPECT_EQ(protect(start, 1, k_write), Errno {});
+    EXPECT_EQ(read(start + 5), 0x0f);
+}
+
+TEST_F(ExecutablePagesTest, FilesAndMovesAreRefused)
+{
+    MemoryFile file;
+    fill(file, 1);
+    VirtualAddress pages = map_file(file, 1, 0, true);
+    EXPECT_EQ(protect(pages, 1, k_execute), Errno::EACCES);
+    MapRequest request;
+    request.length = k_page_size;
+    request.protection = k_execute;
+    request.kind = MappingKind::File;
+    request.file = RefPtr<File>(&file);
+    request.object = &file.pages;
+    EXPECT_EQ(space.map(std::move(request)).error(), Errno::EACCES);
+
+    VirtualAddress code = map(1);
+    EXPECT_EQ(protect(code, 1, k_execute), Errno {});
+    VirtualAddress target = map(4);
+    EXPECT_EQ(space.remap({ code, k_page_size }, k_page_size, true, target).error(), Errno::EPERM);
+    EXPECT_EQ(space.remap({ code, k_page_size }, 2 * k_page_size, true, VirtualAddress()).error(), Errno::EPERM);
+    ASSERT_TRUE(space.unmap({ pages, k_page_size }).has_value());
+}

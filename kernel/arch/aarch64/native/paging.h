@@ -115,6 +115,7 @@ inline void invalidate_page(VirtualAddress address)
     asm volatile("dsb ishst; tlbi vaae1is, %0; dsb ish; isb" : : "r"(operand) : "memory");
 }
 
+inline constexpr bool k_can_invalidate_all = true;
 inline void invalidate_all()
 {
     asm volatile("dsb ishst; tlbi vmalle1is; dsb ish; isb" ::: "memory");

@@ -14,6 +14,7 @@ inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
 
 PhysicalAddress page_table_root(VirtualAddress address);
 void invalidate_page(VirtualAddress address);
+inline constexpr bool k_can_invalidate_all = true;
 void invalidate_all();
 inline void clear_page(void* page)
 {

@@ -27,6 +27,13 @@ inline void invalidate_page(VirtualAddress address)
     asm volatile("invlpg (%0)" : : "r"(address.value()) : "memory");
 }
 
+/// With protection keys there is no MOV to CR3 that the application could jump to (key_sites.h).
+#if defined(EREMITE_ISOLATION) && EREMITE_ISOLATION == 2
+inline constexpr bool k_can_invalidate_all = false;
+#else
+inline constexpr bool k_can_invalidate_all = true;
+#endif
+
 inline void invalidate_all()
 {
     u64 root;
