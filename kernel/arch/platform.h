@@ -18,8 +18,8 @@ VirtualRange boot_stack();
 /// Interrupt controllers, timer; after the memory manager.
 void initialize_interrupts(const BootInfo& info);
 
-/// Takes out of the kernel's text what would serve the application against it, once all processors are up and before the
-/// application starts. Nothing at isolation levels without keys.
+/// Takes out of the kernel's text what would serve the application against it, once all processors are up and before
+/// the application starts. Nothing at isolation levels without keys.
 void seal_code();
 
 /// Writes to the serial port by polling; serves the log and the panic before any driver. Also returns what has been

@@ -2,7 +2,9 @@
 // same before and after the tool has mended them.
 #include <stdio.h>
 
-#define FUNCTION(name) ".pushsection .text." #name ",\"ax\",@progbits\n.globl " #name "\n.type " #name ",@function\n" #name ":\nendbr64\n"
+#define FUNCTION(name)                                                                                                 \
+    ".pushsection .text." #name ",\"ax\",@progbits\n.globl " #name "\n.type " #name ",@function\n" #name ":\nendbr64"  \
+                                                                                                         "\n"
 #define END(name) ".size " #name ", . - " #name "\n.popsection\n"
 
 __asm__(
@@ -25,9 +27,11 @@ __asm__(
                         ".org 3b - distances + 0x230f, 0x90\n.Ldata_far: .byte 2\n"
                         ".org 4b - distances + 0x300f, 0x90\n.Lsecond: pop %rbp\nret\n" END(distances)
     // XRSTOR in what a jump table leads to: the labels behind it must stay where they are.
-    FUNCTION(table) "lea .Ltable(%rip), %rax\nmovslq (%rax,%rdi,4), %rcx\nadd %rax, %rcx\nnotrack jmp *%rcx\n"
-                    ".Lzero: mov $0x002fae0f, %eax\nret\n.Lone: mov $1, %eax\nret\n"
-                    ".pushsection .rodata.table,\"a\"\n.Ltable: .long .Lzero - .Ltable, .Lone - .Ltable\n.popsection\n" END(table));
+    FUNCTION(
+        table) "lea .Ltable(%rip), %rax\nmovslq (%rax,%rdi,4), %rcx\nadd %rax, %rcx\nnotrack jmp *%rcx\n"
+               ".Lzero: mov $0x002fae0f, %eax\nret\n.Lone: mov $1, %eax\nret\n"
+               ".pushsection .rodata.table,\"a\"\n.Ltable: .long .Lzero - .Ltable, .Lone - .Ltable\n.popsection\n" END(
+                   table));
 
 int constant(void);
 long wide(void);
@@ -41,7 +45,7 @@ int main(void)
     char bytes[16] = { 0 };
     int before = compare(bytes);
     bytes[15] = 1;
-    printf("%x %lx %x %d%d %d %x %d\n", constant(), wide(), two(0x7abcdef1), before, compare(bytes), distances(), table(0),
-        table(1));
+    printf("%x %lx %x %d%d %d %x %d\n", constant(), wide(), two(0x7abcdef1), before, compare(bytes), distances(),
+        table(0), table(1));
     return 0;
 }
