@@ -24,8 +24,12 @@ tar -xf "$("$EREMITE_ROOT/libc/fetch.sh" lua)" -C native --strip-components=1
 make -C native/src -s generic CC="clang-19 -std=gnu99" >native.log 2>&1 || { tail native.log; fail "Lua does not build here"; }
 native/src/lua root/words.lua root/text >expected
 
-run --root root lua /words.lua /text >output || fail "status $?"
-tr -d '\r' <output | diff expected - || fail "not what native Lua says"
+processors=max
+[ "$ARCH" = x86_64 ] || processors="cortex-a53 cortex-a72 max"
+for cpu in $processors; do
+    run --root root --cpu "$cpu" lua /words.lua /text >output || fail "status $? on $cpu"
+    tr -d '\r' <output | diff expected - || fail "not what native Lua says, on $cpu"
+done
 
 status=0
 run lua -e 'os.exit(7)' || status=$?
