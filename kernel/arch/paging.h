@@ -18,6 +18,15 @@ struct PageAttributes {
     constexpr bool operator==(const PageAttributes&) const = default;
 };
 
+/// Which addresses are whose; final before the first table is made. `const AddressLayout& address_layout()` is in
+/// native/paging.h, constexpr where there is nothing to choose.
+struct AddressLayout {
+    u64 direct_map; // physical memory is visible from here on, but for the image's own segments
+    u64 kernel_area; // what mm places in the kernel's half (stacks, device registers) lies from here
+    u64 kernel_area_end; // to here
+    u64 application_end; // one past the highest address of the application's half
+};
+
 // native/paging.h defines `struct PageTableFormat` with:
 //     static constexpr unsigned k_levels;                    4: level 3 is the root, level 0 holds 4 KiB leaves
 //     static constexpr u64 table_entry(PhysicalAddress);     points to a table one level down

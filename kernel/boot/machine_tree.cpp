@@ -6,8 +6,6 @@ namespace eremite {
 
 namespace {
 
-/// No processor has more address lines that we could use.
-constexpr u64 k_memory_limit = u64 { 1 } << 47;
 constexpr usize k_max_reserved = 16;
 
 /// Memory that is not ours to use, or not even to be mapped.
@@ -79,7 +77,7 @@ Reserved reserved_memory(const DeviceTree& tree, const BootInfo& info)
     return reserved;
 }
 
-std::string_view read_memory(const DeviceTree& tree, BootInfo& info)
+std::string_view read_memory(const DeviceTree& tree, u64 limit, BootInfo& info)
 {
     Reserved reserved = reserved_memory(tree, info);
     if (reserved.is_full)
@@ -94,7 +92,7 @@ std::string_view read_memory(const DeviceTree& tree, BootInfo& info)
                 break;
             }
             u64 start = align_up(entry.value().start.value(), k_page_size);
-            u64 end = align_down(std::min(entry.value().end().value(), k_memory_limit), k_page_size);
+            u64 end = align_down(std::min(entry.value().end().value(), limit), k_page_size);
             if (start >= end)
                 continue;
             // Overlapping entries would hand the same frames out twice.
@@ -127,7 +125,7 @@ PhysicalRange initrd_of(const DeviceTree& tree)
     return { PhysicalAddress(start), end - start };
 }
 
-std::string_view parse_machine_tree(const DeviceTree& tree, BootInfo& info)
+std::string_view parse_machine_tree(const DeviceTree& tree, u64 limit, BootInfo& info)
 {
     info.initrd = initrd_of(tree);
     if (DeviceTree::Node chosen = tree.known(DeviceTree::Known::Chosen)) {
@@ -136,7 +134,7 @@ std::string_view parse_machine_tree(const DeviceTree& tree, BootInfo& info)
         info.seed_length = static_cast<u32>(std::min(seed.size(), info.seed.size()));
         std::copy_n(seed.begin(), info.seed_length, info.seed.begin());
     }
-    return read_memory(tree, info);
+    return read_memory(tree, limit, info);
 }
 
 } // namespace eremite

@@ -28,7 +28,7 @@ constexpr u64 k_stack_guard = 256_KiB;
 bool is_application_range(u64 address, u64 length)
 {
     u64 end;
-    if (__builtin_add_overflow(address, length, &end) || end > arch::k_application_end)
+    if (__builtin_add_overflow(address, length, &end) || end > arch::address_layout().application_end)
         return false;
     if (end <= s_kernel_start || address >= s_kernel_end) [[likely]]
         return true;
@@ -197,8 +197,8 @@ Result<VirtualAddress> AddressSpace::choose_address(const MapRequest& request)
 {
     u64 address = request.address.value();
     u64 end;
-    bool possible = !__builtin_add_overflow(address, request.length, &end) && end <= arch::k_application_end
-        && address >= k_lowest && is_page_aligned(address);
+    bool possible = !__builtin_add_overflow(address, request.length, &end)
+        && end <= arch::address_layout().application_end && address >= k_lowest && is_page_aligned(address);
     VirtualRange range { request.address, request.length };
     if (request.place != MapRequest::Place::Anywhere) {
         if (!possible)
@@ -418,7 +418,7 @@ VirtualAddress AddressSpace::set_break(VirtualAddress end)
     Locked lock(m_lock);
     TlbBatch batch;
     u64 wanted = end.value();
-    if (wanted < m_heap_start || wanted > arch::k_application_end)
+    if (wanted < m_heap_start || wanted > arch::address_layout().application_end)
         return VirtualAddress(m_break);
     u64 old_end = align_up(m_break, k_page_size);
     u64 new_end = align_up(wanted, k_page_size);

@@ -3,6 +3,8 @@
 #include "mm/address_space.h"
 #include "random/random.h"
 
+#include <bit>
+
 namespace eremite {
 
 namespace {
@@ -30,12 +32,13 @@ void initialize_address_space(bool randomize)
         ImagePart { between(__eremite_kernel_data_start, __eremite_kernel_data_end), Kernel, write, "kernel data" },
         ImagePart { between(__eremite_bss_start, __eremite_bss_end), Image, write, "data" },
     };
-    // 28 bits of pages for mappings, 24 for the heap's distance from the image.
-    u64 top = arch::k_application_end - 16 * k_page_size;
+    // With 48-bit addresses 28 bits of pages for mappings, 24 for the heap's distance from the image.
+    u64 pages = std::bit_ceil(arch::address_layout().application_end) / k_page_size;
+    u64 top = arch::address_layout().application_end - 16 * k_page_size;
     u64 heap = align_up(image_end().value(), k_page_size) + k_page_size;
     if (randomize) {
-        top -= (random_u64() & ((u64 { 1 } << 28) - 1)) * k_page_size;
-        heap += (random_u64() & ((u64 { 1 } << 24) - 1)) * k_page_size;
+        top -= random_u64() % (pages >> 7) * k_page_size;
+        heap += random_u64() % (pages >> 11) * k_page_size;
     }
     create_address_space({ .root = arch::page_table_root(VirtualAddress()),
                              .map_top = VirtualAddress(top),

@@ -196,7 +196,7 @@ Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool 
         return Errno::ENOMEM;
     if (is_fixed) {
         VirtualRange place { target, length };
-        if (target.value() > arch::k_application_end - length || target.value() < 64_KiB)
+        if (target.value() > arch::address_layout().application_end - length || target.value() < 64_KiB)
             return Errno::EINVAL;
         if (place.start < range.end() && range.start < place.end())
             return Errno::EINVAL;

@@ -174,7 +174,7 @@ void initialize_memory(const BootInfo& info)
     log_info("mm: {} KiB of memory", total / 1_KiB);
 
     initialize_kernel_heap(random_u64());
-    kernel_space().initialize(arch::page_table_root(VirtualAddress(arch::k_kernel_area_base)), random_u64());
+    kernel_space().initialize(arch::page_table_root(VirtualAddress(arch::address_layout().kernel_area)), random_u64());
 }
 
 void release_boot_memory(PhysicalRange range)

@@ -13,11 +13,11 @@ inline constexpr unsigned k_max_order = 10; // 4 MiB
 /// Where physical memory is visible to the kernel; boot has mapped all that it lists as usable, except the image.
 inline void* direct_map(PhysicalAddress address)
 {
-    return reinterpret_cast<void*>(arch::k_direct_map_base + address.value());
+    return reinterpret_cast<void*>(arch::address_layout().direct_map + address.value());
 }
 inline PhysicalAddress direct_map_to_physical(const void* pointer)
 {
-    return PhysicalAddress(reinterpret_cast<u64>(pointer) - arch::k_direct_map_base);
+    return PhysicalAddress(reinterpret_cast<u64>(pointer) - arch::address_layout().direct_map);
 }
 
 /// 2^order contiguous frames, aligned to their size; contents are whatever was there, so who hands them to the

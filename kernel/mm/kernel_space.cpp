@@ -3,6 +3,8 @@
 #include "mm/device_memory.h"
 #include "mm/tlb.h"
 
+#include <algorithm>
+
 namespace eremite {
 
 namespace {
@@ -19,14 +21,15 @@ KernelSpace& kernel_space()
 void KernelSpace::initialize(PhysicalAddress root, u64 random)
 {
     m_table = PageTable(root);
-    // Stacks and the rest in one piece of 512 GiB each, anywhere in the area.
-    constexpr u64 piece = PageTable::span_of(3);
-    constexpr u64 pieces = (arch::k_kernel_area_end - arch::k_kernel_area_base) / piece;
+    // Stacks and the rest in one piece of 512 GiB each, or less where that is all, anywhere in the area.
+    const arch::AddressLayout& layout = arch::address_layout();
+    m_piece = std::min(PageTable::span_of(3), (layout.kernel_area_end - layout.kernel_area) / 4);
+    u64 pieces = (layout.kernel_area_end - layout.kernel_area) / m_piece;
     u64 first = random % (pieces - 1);
-    constexpr u64 slack = piece / 2 / k_page_size;
-    m_stacks_base = arch::k_kernel_area_base + first * piece + (random >> 16) % slack * k_page_size;
-    m_areas_base = arch::k_kernel_area_base + (first + 1) * piece + (random >> 36) % slack * k_page_size;
-    static_assert(k_max_stacks * k_stack_slot <= piece / 2);
+    u64 slack = m_piece / 2 / k_page_size;
+    m_stacks_base = layout.kernel_area + first * m_piece + (random >> 16) % slack * k_page_size;
+    m_areas_base = layout.kernel_area + (first + 1) * m_piece + (random >> 36) % slack * k_page_size;
+    ASSERT(k_max_stacks * k_stack_slot <= m_piece / 2);
 }
 
 /// Room for `length` bytes with an unmapped page behind it.
@@ -38,7 +41,7 @@ Result<KernelSpace::Area*> KernelSpace::reserve(u64 length)
         start = (*link)->range.end().value() + k_page_size;
         link = &(*link)->next;
     }
-    if (length > PageTable::span_of(3) / 2 || start + length >= arch::k_kernel_area_end)
+    if (length > m_piece / 2 || start + length >= arch::address_layout().kernel_area_end)
         return Errno::ENOMEM;
     void* memory = kmalloc(sizeof(Area));
     if (!memory)
@@ -106,7 +109,7 @@ void KernelSpace::free(VirtualRange range)
 {
     Locked lock(m_lock);
     VirtualAddress before(m_areas_base);
-    VirtualAddress after(arch::k_kernel_area_end);
+    VirtualAddress after(arch::address_layout().kernel_area_end);
     for (Area* area = m_areas; area; area = area->next) {
         if (area->range.start < range.start) {
             before = area->range.end();

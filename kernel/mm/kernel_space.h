@@ -23,7 +23,8 @@ public:
 
     static bool contains(VirtualAddress address)
     {
-        return address.value() >= arch::k_kernel_area_base && address.value() < arch::k_kernel_area_end;
+        const arch::AddressLayout& layout = arch::address_layout();
+        return address.value() >= layout.kernel_area && address.value() < layout.kernel_area_end;
     }
 
     /// Pages of memory, mapped one after the other; `length` is a multiple of the page size. ENOMEM.
@@ -72,6 +73,7 @@ private:
 
     SpinLock m_lock;
     PageTable m_table;
+    u64 m_piece { 0 }; // how far stacks, and the rest, may reach
     u64 m_stacks_base { 0 };
     u64 m_areas_base { 0 };
     Area* m_areas GUARDED_BY(m_lock) { nullptr }; // ascending

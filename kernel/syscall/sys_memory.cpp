@@ -41,7 +41,7 @@ Result<> check_protection(u32 protection)
 VirtualRange page_range(u64 address, u64 length)
 {
     u64 end;
-    if (__builtin_add_overflow(address, length, &end) || end > arch::k_application_end)
+    if (__builtin_add_overflow(address, length, &end) || end > arch::address_layout().application_end)
         return { VirtualAddress(address), 0 };
     return { VirtualAddress(address), align_up(end, k_page_size) - address };
 }
@@ -88,7 +88,7 @@ Result<long> sys_mmap(u64 address, u64 length, u32 protection, u32 flags, int fd
     if (length == 0 || !is_page_aligned(offset))
         return Errno::EINVAL;
     TRY(check_protection(protection));
-    if (length > arch::k_application_end)
+    if (length > arch::address_layout().application_end)
         return Errno::ENOMEM;
 
     MapRequest request;
@@ -145,7 +145,7 @@ Result<long> sys_mremap(u64 address, u64 old_length, u64 length, u32 flags, u64 
     VirtualRange range = page_range(address, old_length);
     if (range.length == 0)
         return old_length == 0 ? Errno::EINVAL : Errno::EFAULT;
-    if (length > arch::k_application_end)
+    if (length > arch::address_layout().application_end)
         return Errno::ENOMEM;
     auto result = TRY(address_space().remap(range, align_up(length, k_page_size), (flags & abi::k_mremap_maymove) != 0,
         VirtualAddress(is_fixed ? target : 0)));

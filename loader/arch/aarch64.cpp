@@ -96,7 +96,7 @@ void read_machine(u64 start, BootInfo& info)
     std::span<const u8> blob(reinterpret_cast<const u8*>(start), k_max_device_tree);
     if (DeviceTree::create(blob, s_tree, problem)) {
         info.device_tree = { PhysicalAddress(start), s_tree.size() };
-        problem = parse_machine_tree(s_tree, info);
+        problem = parse_machine_tree(s_tree, k_end_of_readable, info);
         arch::read_platform(s_tree, info.command_line, arch::platform());
     }
     if (arch::platform().uart == 0)

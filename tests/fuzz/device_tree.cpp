@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size)
         return problem.empty() ? __builtin_trap(), 0 : 0;
     BootInfo info;
     info.device_tree = { PhysicalAddress(0x4400'0000), tree.size() };
-    if (parse_machine_tree(tree, info).empty()) {
+    if (parse_machine_tree(tree, u64 { 1 } << 47, info).empty()) {
         for (const MemoryRange& one : info.memory()) {
             for (const MemoryRange& other : info.memory()) {
                 bool apart = one.range.end() <= other.range.start || other.range.end() <= one.range.start;

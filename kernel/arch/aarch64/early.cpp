@@ -42,6 +42,8 @@ BootInfo& boot_info()
 namespace arch {
 
 constinit u64 g_guarded_page = 0;
+constinit AddressLayout g_address_layout = k_layout_48;
+constinit u64 g_table_roots[2] {};
 
 namespace {
 
@@ -49,6 +51,7 @@ using Format = PageTableFormat;
 
 constexpr u32 k_relative = 1027; // R_AARCH64_RELATIVE
 constexpr u64 k_fixed_base = 0x5555'5555'4000; // where gdb expects a PIE without randomness
+constexpr u64 k_fixed_base_39 = 0x55'5555'4000;
 constexpr usize k_boot_stack_size = 16384;
 
 constinit Platform s_platform;
@@ -114,9 +117,9 @@ void map_direct(u64 root, u64 start, u64 end, PageAttributes attributes)
 {
     u64 large_start = std::min(align_up(start, k_large_page_size), end);
     u64 large_end = std::max(align_down(end, k_large_page_size), large_start);
-    map_pages(root, k_direct_map_base + start, start, large_start, attributes, 0);
-    map_pages(root, k_direct_map_base + large_start, large_start, large_end, attributes, 1);
-    map_pages(root, k_direct_map_base + large_end, large_end, end, attributes, 0);
+    map_pages(root, address_layout().direct_map + start, start, large_start, attributes, 0);
+    map_pages(root, address_layout().direct_map + large_start, large_start, large_end, attributes, 1);
+    map_pages(root, address_layout().direct_map + large_end, large_end, end, attributes, 0);
 }
 
 void map_image(u64 root, u64 load_address, u64 base)
@@ -146,7 +149,7 @@ void check_memory()
 {
     auto is_there = [](u64 physical) {
         u32 word;
-        return load_user(reinterpret_cast<const u32*>(k_direct_map_base + physical), word);
+        return load_user(reinterpret_cast<const u32*>(address_layout().direct_map + physical), word);
     };
     for (const MemoryRange& range : s_boot_info.memory()) {
         if (range.kind != MemoryKind::Usable)
@@ -178,15 +181,31 @@ u64 early_random()
     return z ^ (z >> 31) ^ hardware;
 }
 
+bool has_39_bits()
+{
+    return address_layout().application_end == k_layout_39.application_end;
+}
+
 u64 choose_base(u64 image_size)
 {
     if (has_option(s_boot_info.command_line, "nokaslr"))
-        return k_fixed_base;
-    // Anywhere from 16 TiB up, clear of the mappings that grow down from the top of the half.
-    constexpr u64 lowest = u64 { 1 } << 44;
-    constexpr u64 highest = u64 { 0x6000'0000'0000 };
+        return has_39_bits() ? k_fixed_base_39 : k_fixed_base;
+    // Clear of the mappings that grow down from the top of the half; with 39 bits, of what is mapped one to one as well.
+    u64 half = align_up(address_layout().application_end, 1_GiB);
+    u64 lowest = half / 8;
+    u64 highest = half / 4 * 3;
+    for (const MemoryRange& range : s_boot_info.memory()) {
+        if (has_39_bits())
+            lowest = std::max(lowest, align_up(range.range.end().value(), 1_GiB));
+    }
     u64 pages = (highest - lowest - image_size) / k_page_size;
     return lowest + early_random() % pages * k_page_size;
+}
+
+/// What TTBR0 or TTBR1 is to be: with 39 bits, the one table below the root.
+u64 hardware_root(u64 root, unsigned index)
+{
+    return has_39_bits() ? Format::address(table_at(root)[index], 3).value() : root;
 }
 
 /// Memory must hold the image and the tables behind it, which end at `end`.
@@ -274,7 +293,9 @@ const DeviceTree& device_tree()
     if (!DeviceTree::create(blob, s_device_tree, problem))
         early_fatal(problem);
     info.device_tree = { PhysicalAddress(device_tree_address), s_device_tree.size() };
-    problem = parse_machine_tree(s_device_tree, info);
+    if (has_option(s_device_tree.known(DeviceTree::Known::Chosen).property("bootargs").text(), "address-bits=39"))
+        g_address_layout = k_layout_39;
+    problem = parse_machine_tree(s_device_tree, address_layout().kernel_area - address_layout().direct_map, info);
     read_platform(s_device_tree, info.command_line, s_platform);
     // The identity mapping's two tables lie right behind the image.
     u64 identity_root = image_end;
@@ -284,7 +305,6 @@ const DeviceTree& device_tree()
     if (info.initrd.start.value() >= image_end && info.initrd.start.value() < early_end)
         early_end = align_down(info.initrd.start.value(), k_page_size);
     s_memory = { .window = 0, .next = image_end + 2 * k_page_size, .end = early_end };
-    s_platform.identity_root = identity_root;
     if (!problem.empty())
         early_fatal(problem);
     check_place(load_address, s_memory.next);
@@ -301,9 +321,18 @@ const DeviceTree& device_tree()
     u64 lower = s_memory.take_page();
     u64 upper = s_memory.take_page();
     map_image(lower, load_address, base);
-    table_at(lower)[0] = table_at(identity_root)[0];
-    unsigned image_slot = Format::index(VirtualAddress(base), 3);
-    table_at(identity_root)[image_slot] = table_at(lower)[image_slot];
+    // What runs now must go on running, and processors that start later begin where we do: each of the two mappings
+    // gets the other's part. The image takes an entry or two of the table.
+    unsigned level = has_39_bits() ? 2 : 3;
+    u64 first_table = identity_root + k_page_size;
+    s_platform.identity_root = has_39_bits() ? first_table : identity_root;
+    auto identity = table_at(s_platform.identity_root);
+    auto final = table_at(hardware_root(lower, 0));
+    unsigned here = Format::index(VirtualAddress(load_address), level);
+    for (unsigned i = Format::index(VirtualAddress(base), level);
+        i <= Format::index(VirtualAddress(base + image_size), level); ++i)
+        identity[i] = final[i];
+    final[here] = identity[here];
 
     constexpr PageAttributes write { .writable = true };
     std::span<const MemoryRange> ranges = info.memory();
@@ -333,12 +362,21 @@ const DeviceTree& device_tree()
         s_memory.take_page();
     std::span<char> copied(reinterpret_cast<char*>(copy), text.size() + 1);
     std::copy(text.begin(), text.end(), copied.begin());
-    info.command_line = { reinterpret_cast<const char*>(k_direct_map_base + copy), text.size() };
+    info.command_line = { reinterpret_cast<const char*>(address_layout().direct_map + copy), text.size() };
 
     info.image = { PhysicalAddress(load_address), s_memory.next - load_address };
     s_platform.image_offset = base - load_address;
-    std::span(roots, 2)[0] = lower;
-    std::span(roots, 2)[1] = upper;
+    g_table_roots[0] = lower;
+    g_table_roots[1] = upper;
+    u64 control;
+    asm("mrs %0, tcr_el1" : "=r"(control));
+    control &= ~u64 { TCR_EPD1 };
+    if (has_39_bits())
+        control += (u64 { 9 } << TCR_T0SZ_SHIFT) + (u64 { 9 } << TCR_T1SZ_SHIFT);
+    auto registers = std::span(roots, 3);
+    registers[0] = hardware_root(lower, 0);
+    registers[1] = hardware_root(upper, 511);
+    registers[2] = control;
     publish_tables();
     return base - load_address;
 }
@@ -349,15 +387,19 @@ const DeviceTree& device_tree()
     __eremite_boot_cpu.kernel_stack_bottom = reinterpret_cast<u64>(__eremite_boot_stack) + k_page_size;
     __eremite_boot_cpu.kernel_stack_top = __eremite_boot_cpu.kernel_stack_bottom + k_boot_stack_size;
     if (s_platform.uart != 0)
-        s_platform.uart += k_direct_map_base;
+        s_platform.uart += address_layout().direct_map;
     s_platform.is_mapped = true;
-    s_memory.window = k_direct_map_base;
-    table_at(page_table_root(VirtualAddress(0)).value())[0] = 0;
+    s_memory.window = address_layout().direct_map;
+    u64 here = s_boot_info.image.start.value();
+    if (has_39_bits())
+        table_at(hardware_root(g_table_roots[0], 0))[Format::index(VirtualAddress(here), 2)] = 0;
+    else
+        table_at(g_table_roots[0])[Format::index(VirtualAddress(here), 3)] = 0;
     invalidate_all();
     BootInfo& info = s_boot_info;
     info.protocol = "Image";
-    std::span<const u8> blob(
-        reinterpret_cast<const u8*>(k_direct_map_base + info.device_tree.start.value()), info.device_tree.length);
+    std::span<const u8> blob(reinterpret_cast<const u8*>(address_layout().direct_map + info.device_tree.start.value()),
+        info.device_tree.length);
     s_device_tree.move_to(blob);
     check_memory();
 }

@@ -22,7 +22,7 @@ struct Platform {
     bool semihosting { false }; // exit=semihosting
     bool entered_at_el2 { false };
     u64 image_offset { 0 }; // virtual minus physical
-    u64 identity_root { 0 }; // maps the image at both of its addresses, for processors that start
+    u64 identity_root { 0 }; // a TTBR0 that maps the image at both of its addresses, for processors that start
 };
 Platform& platform();
 

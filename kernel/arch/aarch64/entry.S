@@ -79,6 +79,13 @@ __eremite_entry:
     mov x0, x20
     bl map_gigabyte
 1:  dsb sy
+    mov_64 x1, TCR_VALUE
+    mrs x2, id_aa64mmfr0_el1
+    and x2, x2, #7
+    cmp x2, #5 // physical addresses of no more than 48 bits: larger ones need another format
+    mov x3, #5
+    csel x2, x2, x3, ls
+    bfi x1, x2, #32, #3
     mov x0, x10
     bl enable_mmu
 
@@ -122,21 +129,27 @@ __eremite_entry:
     mov x0, x20
     mov x1, x22
     mov x2, x21
-    sub sp, sp, #16
+    sub sp, sp, #32
     mov x3, sp
-    // Returns how far the virtual image is from the physical one, and puts the roots of the final tables to x3: the lower
-    // half's, which still holds the identity mapping, and the upper half's.
+    // Returns how far the virtual image is from the physical one, and puts the final TTBR0, which still maps the code
+    // that runs one to one, TTBR1 and TCR to x3.
     bl __eremite_early_start
-    ldp x1, x2, [sp], #16
-    msr ttbr1_el1, x2
+    ldp x1, x2, [sp]
+    ldr x3, [sp, #16]
+    add sp, sp, #32
+    // The size of the halves may change with the tables: without MMU for a moment. What follows touches no memory.
+    mrs x4, sctlr_el1
+    bic x5, x4, #SCTLR_MMU
+    msr sctlr_el1, x5
+    isb
     msr ttbr0_el1, x1
+    msr ttbr1_el1, x2
+    msr tcr_el1, x3
     isb
     tlbi vmalle1
     dsb sy
     isb
-    mrs x3, tcr_el1
-    bic x3, x3, #(1 << 23) // EPD1: walks of the kernel's half on
-    msr tcr_el1, x3
+    msr sctlr_el1, x4
     isb
     mov x4, sp
     add x4, x4, x0
@@ -208,19 +221,12 @@ map_gigabyte:
     str x2, [x11, x1, lsl #3]
 1:  ret
 
-// x0: the root of the lower half. Clobbers x1 to x3.
+// x0: the root of the lower half; x1: TCR. Clobbers x1.
 enable_mmu:
     msr ttbr0_el1, x0
+    msr tcr_el1, x1
     mov_64 x1, MAIR_VALUE
     msr mair_el1, x1
-    mov_64 x1, TCR_VALUE
-    mrs x2, id_aa64mmfr0_el1
-    and x2, x2, #7
-    cmp x2, #5 // no more than 48 bits: larger ones need another format
-    mov x3, #5
-    csel x2, x2, x3, ls
-    bfi x1, x2, #32, #3
-    msr tcr_el1, x1
     isb
     tlbi vmalle1
     dsb sy
@@ -240,11 +246,8 @@ __eremite_secondary_entry:
     ldr x0, [x20] // identity root, which maps the image too
     ldr x1, [x20, #8]
     msr ttbr1_el1, x1
+    ldr x1, [x20, #40]
     bl enable_mmu
-    mrs x3, tcr_el1
-    bic x3, x3, #(1 << 23)
-    msr tcr_el1, x3
-    isb
     ldr x0, [x20, #16] // virtual minus physical
     add x20, x20, x0
     adr x5, 1f

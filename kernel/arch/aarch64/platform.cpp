@@ -112,7 +112,7 @@ Result<> early_console_enable_input(void (*handler)())
 void early_fatal(std::string_view message)
 {
     if (platform().uart == 0)
-        platform().uart = k_fallback_uart + (platform().is_mapped ? k_direct_map_base : 0);
+        platform().uart = k_fallback_uart + (platform().is_mapped ? address_layout().direct_map : 0);
     early_console_write("eremite: error: ");
     early_console_write(message);
     early_console_write("\n");

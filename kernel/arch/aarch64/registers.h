@@ -15,7 +15,11 @@
 /// Attribute 0: normal, write-back; 1: device-nGnRE; 2: normal, uncached. PageTableFormat names them.
 #define MAIR_VALUE 0x4404ff
 
-/// Both halves 48 bits, 4 KiB granule, walks cached and inner shareable; the upper half off (EPD1) until it is there.
+/// Both halves 48 bits (T0SZ and T1SZ are how many are left of 64), 4 KiB granule, walks cached and inner shareable;
+/// the upper half off (EPD1) until it is there.
+#define TCR_T0SZ_SHIFT 0
+#define TCR_T1SZ_SHIFT 16
+#define TCR_EPD1 (1 << 23)
 #define TCR_VALUE                                                                                                      \
     (16 | (1 << 8) | (1 << 10) | (3 << 12) | (16 << 16) | (1 << 23) | (1 << 24) | (1 << 26) | (3 << 28) | (2 << 30))
 

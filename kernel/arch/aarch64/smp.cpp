@@ -19,14 +19,15 @@ namespace eremite::arch {
 
 namespace {
 
-/// What a starting processor needs; the first five are read by __eremite_secondary_entry, the first three of them with
-/// the MMU off.
+/// What a starting processor needs; the first six are read by __eremite_secondary_entry, stack_top and lower_root with
+/// the MMU on.
 struct StartBlock {
     u64 identity_root { 0 };
     u64 upper_root { 0 };
     u64 image_offset { 0 };
     u64 stack_top { 0 };
     u64 lower_root { 0 };
+    u64 control { 0 };
     u64 entry_stack_top { 0 };
     PerCpu* cpu { nullptr };
     void (*entry)(void*) { nullptr };
@@ -122,8 +123,10 @@ Result<> start_processor(u32 cpu, u64 stack_top, void (*entry)(void*), void* arg
     block->kernel_stack_top = stack_top;
     block->kernel_stack_bottom = stack_top - k_kernel_stack_size;
     s_block.identity_root = platform().identity_root;
-    s_block.upper_root = page_table_root(VirtualAddress(~u64 { 0 })).value();
-    s_block.lower_root = page_table_root(VirtualAddress(0)).value();
+    // As this processor has them.
+    asm("mrs %0, ttbr1_el1" : "=r"(s_block.upper_root));
+    asm("mrs %0, ttbr0_el1" : "=r"(s_block.lower_root));
+    asm("mrs %0, tcr_el1" : "=r"(s_block.control));
     s_block.image_offset = platform().image_offset;
     s_block.stack_top = stack_top;
     s_block.entry_stack_top = entry_stack.end().value();

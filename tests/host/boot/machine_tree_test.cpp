@@ -26,7 +26,7 @@ std::string_view read(const std::vector<u8>& blob, BootInfo& info)
     DeviceTree tree;
     std::string_view problem;
     EXPECT_TRUE(DeviceTree::create(blob, tree, problem)) << problem;
-    return parse_machine_tree(tree, info);
+    return parse_machine_tree(tree, u64 { 1 } << 47, info);
 }
 
 void expect_refused(TreeBuilder& b, std::string_view with)

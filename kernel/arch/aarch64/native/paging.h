@@ -1,17 +1,32 @@
-// aarch64's page-table entries (Arm ARM, D8.3): 4 KiB granule, four levels, 48-bit addresses, stage 1 of EL1. TTBR0
-// holds the application's half, TTBR1 the kernel's. Numbers of levels count from the leaves here: 3 is the root.
+// aarch64's page-table entries (Arm ARM, D8.3): 4 KiB granule, stage 1 of EL1. TTBR0 holds the application's half,
+// TTBR1 the kernel's. Numbers of levels count from the leaves here: 3 is the root.
+//
+// Addresses have 48 bits, or 39 (`address-bits=39`), with which the processor walks one level less. The tables are the
+// same: the processor is then given the one table of level 2 that the first entry of the lower root leads to, and that
+// the last entry of the upper root leads to, and the roots are for software alone.
 #pragma once
 
 namespace eremite::arch {
 
-/// Physical memory is visible from here on (mm/frames.h: direct_map()). The image's own segments are left out: they are
-/// mapped once, where they run.
-inline constexpr u64 k_direct_map_base = 0xffff'0000'0000'0000;
-/// What mm places in the kernel's half (stacks, device registers) lies in [k_kernel_area_base, k_kernel_area_end).
-inline constexpr u64 k_kernel_area_base = 0xffff'c000'0000'0000;
-inline constexpr u64 k_kernel_area_end = 0xffff'f000'0000'0000;
-/// One past the highest address of the application's half, as on x86_64: programs that tag pointers expect no more.
-inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
+inline constexpr AddressLayout k_layout_48 { .direct_map = 0xffff'0000'0000'0000,
+    .kernel_area = 0xffff'c000'0000'0000,
+    .kernel_area_end = 0xffff'f000'0000'0000,
+    // As on x86_64: programs that tag pointers expect no more.
+    .application_end = 0x7fff'ffff'f000 };
+inline constexpr AddressLayout k_layout_39 { .direct_map = 0xffff'ff80'0000'0000,
+    .kernel_area = 0xffff'ffc0'0000'0000,
+    .kernel_area_end = 0xffff'fff0'0000'0000,
+    .application_end = 0x7f'ffff'f000 };
+
+/// Set by early boot.
+extern AddressLayout g_address_layout;
+inline const AddressLayout& address_layout()
+{
+    return g_address_layout;
+}
+
+/// The roots of the lower and the upper half; set by early boot.
+extern u64 g_table_roots[2];
 
 /// The bit that makes BTI apply to a page; 0 where the processor has none. Set once, before the first table is made.
 extern u64 g_guarded_page;
@@ -100,12 +115,7 @@ struct PageTableFormat {
 
 inline PhysicalAddress page_table_root(VirtualAddress address)
 {
-    u64 root;
-    if ((address.value() >> 55) != 0)
-        asm volatile("mrs %0, ttbr1_el1" : "=r"(root));
-    else
-        asm volatile("mrs %0, ttbr0_el1" : "=r"(root));
-    return PhysicalAddress(root & PageTableFormat::k_address_mask);
+    return PhysicalAddress((address.value() >> 55) != 0 ? g_table_roots[1] : g_table_roots[0]);
 }
 
 // The hardware tells the other processors (the inner shareable domain), which is more than the contract asks.

@@ -12,6 +12,13 @@ inline constexpr u64 k_kernel_area_base = 0xffff'c000'0000'0000;
 inline constexpr u64 k_kernel_area_end = 0xffff'f000'0000'0000;
 inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
 
+inline constexpr AddressLayout k_address_layout { k_direct_map_base, k_kernel_area_base, k_kernel_area_end,
+    k_application_end };
+constexpr const AddressLayout& address_layout()
+{
+    return k_address_layout;
+}
+
 PhysicalAddress page_table_root(VirtualAddress address);
 void invalidate_page(VirtualAddress address);
 inline constexpr bool k_can_invalidate_all = true;

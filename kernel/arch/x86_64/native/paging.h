@@ -15,6 +15,13 @@ inline constexpr u64 k_kernel_area_end = 0xffff'f000'0000'0000;
 /// One past the highest address of the application's half; the last page stays free, as on Linux.
 inline constexpr u64 k_application_end = 0x7fff'ffff'f000;
 
+inline constexpr AddressLayout k_address_layout { k_direct_map_base, k_kernel_area_base, k_kernel_area_end,
+    k_application_end };
+constexpr const AddressLayout& address_layout()
+{
+    return k_address_layout;
+}
+
 inline PhysicalAddress page_table_root(VirtualAddress)
 {
     u64 root;
