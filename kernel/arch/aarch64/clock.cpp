@@ -62,8 +62,15 @@ void initialize_timer_interrupt()
 {
     u32 number = k_virtual_timer;
     // Secure, physical, virtual, hypervisor.
-    if (auto interrupt = device_tree().known(DeviceTree::Known::Timer).interrupt(2); interrupt.has_value())
+    auto interrupt = device_tree().known(DeviceTree::Known::Timer).interrupt(2);
+    if (interrupt.has_value())
         number = interrupt.value().number;
+    else if (interrupt.error() == Errno::ELOOP)
+        early_fatal("device tree: interrupt controllers refer to one another in a circle");
+    else if (interrupt.error() != Errno::ENOENT)
+        early_fatal("device tree: the timer's interrupt leads to no controller");
+    if (number >= k_first_shared_interrupt)
+        early_fatal("device tree: the timer's interrupt is not each processor's own");
     set_private_handler(number, on_timer);
     enable_private_interrupt(number);
 }
