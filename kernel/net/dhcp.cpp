@@ -89,16 +89,7 @@ void DhcpClient::socket_ready(Waiter& waiter, u32)
 
 void DhcpClient::start()
 {
-    begin(m_stack.now());
-    m_stack.finish();
-}
-
-void DhcpClient::schedule(Nanoseconds at)
-{
-    // Waking takes a waiter off its queue.
-    if (!m_waiter.is_queued())
-        m_socket->wait_queue().add(m_waiter);
-    m_stack.arm(*this, at);
+    m_stack.arm(*this, m_stack.now());
 }
 
 void DhcpClient::begin(Nanoseconds now)
@@ -163,7 +154,7 @@ void DhcpClient::transmit(u8 type, Nanoseconds now)
     ++m_attempts;
     wait += static_cast<i64>(m_stack.environment().random64() % 1000) - 500;
     m_next_send = now + Nanoseconds::from_milliseconds(wait);
-    schedule(m_next_send);
+    m_stack.arm(*this, m_next_send);
 }
 
 std::optional<DhcpClient::Offer> DhcpClient::parse(std::span<const u8> bytes) const
@@ -310,7 +301,7 @@ void DhcpClient::bind_to(const Offer& offer, Nanoseconds now)
     m_bound.store(true, std::memory_order_release);
     m_wait_queue.wake_all();
     if (!for_ever)
-        schedule(m_renew_at);
+        m_stack.arm(*this, m_renew_at);
 }
 
 void DhcpClient::release_address()
@@ -323,18 +314,23 @@ void DhcpClient::release_address()
 
 void DhcpClient::expire(Nanoseconds now)
 {
+    // Waking took the waiter off its queue. An answer to what is sent below may come before sending returns.
+    if (!m_waiter.is_queued())
+        m_socket->wait_queue().add(m_waiter);
     receive_all(now);
     switch (m_state) {
+    case State::Initial:
+        return begin(now);
     case State::Selecting:
     case State::Requesting:
         if (now < m_next_send)
-            return schedule(m_next_send);
+            return m_stack.arm(*this, m_next_send);
         if (m_state == State::Requesting && m_attempts >= 4)
             return begin(now);
         return transmit(m_state == State::Selecting ? k_discover : k_request, now);
     case State::Bound:
         if (now < m_renew_at)
-            return m_renew_at == Nanoseconds::max() ? void() : schedule(m_renew_at);
+            return m_renew_at == Nanoseconds::max() ? void() : m_stack.arm(*this, m_renew_at);
         m_state = State::Renewing;
         m_started = now;
         m_transaction = static_cast<u32>(m_stack.environment().random64());
@@ -350,7 +346,8 @@ void DhcpClient::expire(Nanoseconds now)
         if (m_state == State::Renewing && now >= m_rebind_at)
             m_state = State::Rebinding;
         else if (now < m_next_send)
-            return schedule(std::min({ m_next_send, m_rebind_at > now ? m_rebind_at : m_lease_ends, m_lease_ends }));
+            return m_stack.arm(
+                *this, std::min({ m_next_send, m_rebind_at > now ? m_rebind_at : m_lease_ends, m_lease_ends }));
         return transmit(k_request, now);
     }
 }

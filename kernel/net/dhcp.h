@@ -9,14 +9,14 @@ namespace eremite::net {
 
 class DhcpClient final : public WheelTimer {
 public:
-    enum class State : u8 { Selecting, Requesting, Bound, Renewing, Rebinding };
+    enum class State : u8 { Initial, Selecting, Requesting, Bound, Renewing, Rebinding };
 
     /// ENOMEM, or what binding the port gives.
     static Result<OwnPtr<DhcpClient>> create(Stack& stack, Interface& interface);
     DhcpClient(Stack& stack, Interface& interface, RefPtr<UdpSocket> socket);
     ~DhcpClient() override;
 
-    /// Begins to ask.
+    /// Begins to ask, at the next poll. All that follows happens in expire(), so by one thread at a time.
     void start();
     bool is_bound() const { return m_bound.load(std::memory_order_acquire); }
     /// Woken when an address has come.
@@ -51,7 +51,6 @@ private:
     void release_address();
     void begin(Nanoseconds now);
     void transmit(u8 type, Nanoseconds now);
-    void schedule(Nanoseconds at);
 
     Stack& m_stack;
     Interface& m_interface;
@@ -59,7 +58,7 @@ private:
     Waiter m_waiter;
     WaitQueue m_wait_queue;
     std::atomic<bool> m_bound { false };
-    State m_state { State::Selecting };
+    State m_state { State::Initial };
     u32 m_transaction { 0 };
     u32 m_attempts { 0 };
     Nanoseconds m_started {};

@@ -20,8 +20,9 @@ public:
     virtual Nanoseconds wall_clock() { return now(); }
     /// Unpredictable bytes.
     virtual void random(std::span<u8> destination) = 0;
-    /// The stack's next_deadline() came nearer. Any lock of the stack may be held: only note it, or arm a timer.
-    virtual void deadline_changed(Nanoseconds) { }
+    /// The stack's next_deadline() changed, by whichever thread: read it under a lock of your own, or an older value
+    /// may overwrite a newer one. Any lock of the stack may be held: only note it, or arm a timer.
+    virtual void deadline_changed() { }
     /// Whether time may have come to the stack's next deadline. A clock need not be looked at where a timer tells.
     virtual bool may_be_due(Nanoseconds deadline) { return deadline <= now(); }
     /// Something is to be done soon by whoever calls Stack::poll(). Any context.

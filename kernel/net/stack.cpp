@@ -147,7 +147,7 @@ void Stack::receive(Interface& interface, Packet frame)
     }
 }
 
-bool Stack::poll_device(Interface& interface, usize budget)
+bool Stack::poll_device(Interface& interface)
 {
     struct Taker final : ShortFrameTaker {
         Taker(Stack& owner, Interface& from)
@@ -161,21 +161,37 @@ bool Stack::poll_device(Interface& interface, usize budget)
     };
     Taker taker(*this, interface);
     PacketList list;
-    if (interface.device().receive_through(taker, list, budget) == 0)
+    if (interface.device().receive_through(taker, list, k_poll_budget) == 0)
         return false;
     while (!list.is_empty())
         receive(interface, list.pop_front());
     return true;
 }
 
-bool Stack::poll(usize budget)
+bool Stack::poll(IfBusy if_busy)
 {
-    if (!m_poll_lock.try_lock())
-        return false;
+    if (!m_poll_lock.try_lock()) {
+        if (if_busy == IfBusy::Leave)
+            return false;
+        m_missed.store(true, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (!m_poll_lock.try_lock())
+            return false; // whoever holds it looks at m_missed after letting go of it
+    }
+    bool any = poll_locked();
+    m_poll_lock.unlock();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (m_missed.load(std::memory_order_relaxed) && m_missed.exchange(false)) [[unlikely]]
+        m_environment.work_arrived();
+    return any;
+}
+
+bool Stack::poll_locked()
+{
     m_poll_time = {};
-    bool any = m_loopback_device.has_packets() && poll_device(loopback(), budget);
+    bool any = m_loopback_device.has_packets() && poll_device(loopback());
     for (Interface* interface : interfaces().subspan(1))
-        any = poll_device(*interface, budget) || any;
+        any = poll_device(*interface) || any;
     any = run_timers() || any;
     // Connections that wait for an idle device are tried again when it says so, and whenever anybody polls anyway.
     if (m_ready.load(std::memory_order_relaxed) != 0 || any) {
@@ -185,7 +201,6 @@ bool Stack::poll(usize budget)
     if (m_tcp.has_pending())
         any = m_tcp.run_pending() || any;
     flush();
-    m_poll_lock.unlock();
     return any;
 }
 
@@ -198,7 +213,7 @@ bool Stack::run_timers()
     bool due = deadline <= time;
     if (due)
         m_timers.run(time);
-    m_environment.deadline_changed(next_deadline());
+    m_environment.deadline_changed();
     return due;
 }
 
@@ -224,7 +239,17 @@ void Stack::finish()
 void Stack::arm(WheelTimer& timer, Nanoseconds deadline)
 {
     if (m_timers.arm(timer, deadline))
-        m_environment.deadline_changed(m_timers.next_deadline());
+        m_environment.deadline_changed();
+}
+
+Nanoseconds Stack::deadline_passed()
+{
+    Nanoseconds time = now();
+    Nanoseconds deadline = next_deadline();
+    if (deadline > time)
+        return deadline;
+    m_environment.work_arrived();
+    return time + Nanoseconds::from_milliseconds(1);
 }
 
 bool Stack::enable_interrupts()

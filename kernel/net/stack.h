@@ -78,12 +78,19 @@ public:
     void send_igmp(Interface& interface, IpAddress destination, std::span<u8> message);
     void send_mld(Interface& interface, IpAddress destination, std::span<u8> message);
 
+    /// What to do when another thread is at polling, and perhaps already past what there is to do: nothing, or, as
+    /// whoever goes to sleep must, have the environment hear of it once that thread is done (work_arrived()).
+    enum class IfBusy : u8 { Leave, HandOver };
     /// Processes what is there. True if there was anything; false also when another thread is at it.
-    bool poll(usize budget = 64);
+    bool poll(IfBusy = IfBusy::Leave);
     /// Tells devices of what was queued, and delivers what was sent to ourselves.
     void finish();
     /// When poll() has to be called at the latest. max(): only when a device says so.
     Nanoseconds next_deadline() const { return m_timers.next_deadline(); }
+    /// For the environment's timer, when it fires. What was due may have moved since, and nobody told the environment;
+    /// or it is due, and is moved before anybody comes to poll: so the timer is to fire again when this says (max():
+    /// not at all), until deadline_changed() says otherwise. Any context.
+    Nanoseconds deadline_passed();
     /// Like TimerWheel::arm, and tells the environment if it is to call earlier.
     void arm(WheelTimer& timer, Nanoseconds deadline);
     /// A connection has something to send as soon as its device is idle.
@@ -136,7 +143,7 @@ private:
     Result<> fragment_ipv4(Packet packet, const Path& path, IpAddress destination, const IpOutput& options);
     Result<> fragment_ipv6(Packet packet, const Path& path, IpAddress destination, const IpOutput& options);
     bool may_send_icmp_error(const IpInfo& info, Packet& packet);
-    bool poll_device(Interface& interface, usize budget) REQUIRES(m_poll_lock);
+    bool poll_device(Interface& interface) REQUIRES(m_poll_lock);
     bool run_timers() REQUIRES(m_poll_lock);
     void flush()
     {
@@ -170,7 +177,11 @@ private:
     std::array<Interface*, k_max_interfaces> m_interfaces {};
     usize m_interface_count { 0 };
 
+    static constexpr usize k_poll_budget = 64;
+    bool poll_locked() REQUIRES(m_poll_lock);
     SpinLock m_poll_lock;
+    /// A poll found another thread polling, and relies on it.
+    std::atomic<bool> m_missed { false };
     Nanoseconds m_poll_time {}; // of whoever polls; zero: not looked at yet
     std::atomic<u32> m_ready { 0 };
     std::atomic<bool> m_needs_flush { false };

@@ -27,11 +27,13 @@ void KernelEnvironment::random(std::span<u8> destination)
     random_fill(destination);
 }
 
-void KernelEnvironment::deadline_changed(Nanoseconds deadline)
+void KernelEnvironment::deadline_changed()
 {
+    if (!m_stack)
+        return; // start() sees to it
     Locked lock(m_timer_lock);
     m_timer_fired.store(false, std::memory_order_relaxed);
-    if (deadline != Nanoseconds::max())
+    if (Nanoseconds deadline = m_stack->next_deadline(); deadline != Nanoseconds::max())
         m_timer.arm(deadline);
 }
 
@@ -39,7 +41,9 @@ void KernelEnvironment::timer_fired(Timer& timer)
 {
     auto& self = *static_cast<KernelEnvironment*>(timer.context());
     self.m_timer_fired.store(true, std::memory_order_relaxed);
-    self.work_arrived();
+    // Without the lock: whoever holds it to arm the timer waits until we are through.
+    if (Nanoseconds next = self.m_stack->deadline_passed(); next != Nanoseconds::max())
+        timer.arm(next);
 }
 
 void KernelEnvironment::work_arrived()
@@ -53,6 +57,7 @@ void KernelEnvironment::work_arrived()
 Result<> KernelEnvironment::start(Stack& stack)
 {
     m_stack = &stack;
+    deadline_changed();
     auto thread = TRY(Thread::create_kernel("net", work, this));
     return {};
 }
@@ -64,7 +69,7 @@ void KernelEnvironment::work(void* argument)
     while (true) {
         self.m_work.store(false, std::memory_order_relaxed);
         do {
-            while (stack.poll()) { }
+            while (stack.poll(Stack::IfBusy::HandOver)) { }
             stack.finish();
         } while (stack.enable_interrupts());
         Waiter waiter(arch::current_thread());
@@ -127,7 +132,7 @@ Result<> KernelEnvironment::wait(
     if (spin(stack, condition, context, deadline))
         return leave({});
     while (true) {
-        while (stack.poll()) {
+        while (stack.poll(Stack::IfBusy::HandOver)) {
             stack.finish();
             if (condition(context))
                 return leave({});
@@ -150,7 +155,7 @@ Result<> KernelEnvironment::wait(
             m_pollers.remove(poller);
         }
         // A device's interrupt chose this thread: what it brought is for this thread to process, whoever it is for.
-        if (picked && stack.poll())
+        if (picked && stack.poll(Stack::IfBusy::HandOver))
             stack.finish();
         if (condition(context))
             return leave({});

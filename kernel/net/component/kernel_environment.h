@@ -18,7 +18,7 @@ public:
     Nanoseconds now() override;
     Nanoseconds wall_clock() override;
     void random(std::span<u8> destination) override;
-    void deadline_changed(Nanoseconds deadline) override;
+    void deadline_changed() override;
     bool may_be_due(Nanoseconds) override { return m_timer_fired.load(std::memory_order_relaxed); }
     void work_arrived() override;
     Result<> wait(Stack&, WaitQueue&, bool (*condition)(void*), void* context, Nanoseconds deadline) override;

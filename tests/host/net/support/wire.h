@@ -59,7 +59,12 @@ public:
             packet = {};
         return true;
     }
-    void flush() override { ++flushes; }
+    void flush() override
+    {
+        ++flushes;
+        if (on_flush)
+            on_flush();
+    }
     bool is_transmit_idle() override { return !is_busy; }
     void notify_when_transmitted() override { notification_wanted = true; }
     usize receive(PacketList& list, usize budget) override
@@ -99,6 +104,7 @@ public:
     }
 
     std::function<void(Packet)> on_transmit;
+    std::function<void()> on_flush;
     bool is_full { false };
     bool is_busy { false };
     bool notification_wanted { false };
@@ -134,7 +140,10 @@ public:
         return {};
     }
 
+    void work_arrived() override { ++arrivals; }
+
     Nanoseconds time { Nanoseconds::from_seconds(100) };
+    u32 arrivals { 0 };
     /// Lets some time pass; false if nothing will ever happen.
     std::function<bool()> on_wait;
 
