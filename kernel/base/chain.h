@@ -30,6 +30,9 @@ public:
     {
         auto& hook = object.*Hook;
         ASSERT(hook.linked);
+        // Somebody who wrote over a link may not choose what is written where.
+        ASSERT((hook.previous ? (hook.previous->*Hook).next : m_first) == &object);
+        ASSERT((hook.next ? (hook.next->*Hook).previous : m_last) == &object);
         (hook.previous ? (hook.previous->*Hook).next : m_first) = hook.next;
         (hook.next ? (hook.next->*Hook).previous : m_last) = hook.previous;
         hook = {};

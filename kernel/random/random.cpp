@@ -45,26 +45,25 @@ bool add_hardware(RandomGenerator& generator)
     return true;
 }
 
-/// How long a bit of work takes varies, by caches, the host's interrupts, its other guests. Credited carefully: half a
-/// bit for a sample whose second difference is none of the last few. A clock that always ticks alike brings nothing.
+/// How long the same bit of work takes varies, by caches, the host's interrupts, its other guests. Credited carefully:
+/// half a bit for a sample whose second difference is none of the last few. A clock that always ticks alike brings
+/// nothing; so that nothing but the clock makes a difference, the samples are taken first, and those at the start, when
+/// caches are cold, don't count.
 void add_jitter(RandomGenerator& generator)
 {
-    std::array<u64, 32> samples;
-    std::array<u64, 4> seen {};
-    u64 last = arch::cycle_counter();
-    u64 last_difference = 0;
-    u64 work = last;
-    u32 half_bits = 0;
-    for (usize i = 0; i < samples.size(); ++i) {
-        for (unsigned turn = 0; turn < 4 + (work >> 62); ++turn)
+    constexpr usize not_counted = 8;
+    std::array<u64, 40> samples;
+    u64 work = arch::cycle_counter();
+    for (u64& sample : samples) {
+        for (unsigned turn = 0; turn < 6; ++turn)
             work = work * 0x5851'f42d'4c95'7f2d + 0x1405'7b7e'f767'814f;
         asm volatile("" : "+r"(work));
-        u64 now = arch::cycle_counter();
-        u64 difference = now - last;
-        u64 change = difference - last_difference;
-        last = now;
-        last_difference = difference;
-        samples[i] = now;
+        sample = arch::cycle_counter();
+    }
+    std::array<u64, 4> seen {};
+    u32 half_bits = 0;
+    for (usize i = not_counted; i < samples.size(); ++i) {
+        u64 change = samples[i] - 2 * samples[i - 1] + samples[i - 2];
         if (std::ranges::find(seen, change) == seen.end()) {
             seen[half_bits % seen.size()] = change;
             ++half_bits;

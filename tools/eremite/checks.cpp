@@ -4,6 +4,7 @@
 #include "project.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 
@@ -147,17 +148,33 @@ CheckResult check_unsafe()
     return { .good = share <= k_limit && open.empty(), .text = text };
 }
 
+/// Pages that are made from the sources: what makes each, and what it is made of.
+struct GeneratedPage {
+    const char* page;
+    const char* script;
+};
+constexpr std::array k_pages {
+    GeneratedPage { "docs/syscalls.md", "tools/check/syscalls-page.sh" },
+    GeneratedPage { "docs/unsafe-regions.md", "tools/check/unsafe-regions-page.sh" },
+};
+
+std::string generate(const GeneratedPage& page)
+{
+    return output_of({ "bash", (root() / page.script).string() }) + "\n";
+}
+
 CheckResult check_docs()
 {
-    const auto script = root() / "tools/check/syscalls-page.sh";
-    const auto page = root() / "docs/syscalls.md";
-    if (!fs::exists(script) || !fs::exists(root() / "kernel/syscall/table.inc"))
-        return { .skipped = true, .text = "there is no table of system calls" };
-    const auto wanted = output_of({ "bash", script.string() }) + "\n";
-    if (fs::exists(page) && read_file(page) == wanted)
+    Strings stale;
+    for (const auto& each : k_pages) {
+        const auto path = root() / each.page;
+        if (!fs::exists(path) || read_file(path) != generate(each))
+            stale.push_back(each.page);
+    }
+    if (stale.empty())
         return {};
     return { .good = false,
-        .text = "docs/syscalls.md is not what the table says: `./eremite check --fix` makes it anew" };
+        .text = join(stale, ", ") + ": not what the sources say: `./eremite check --fix` makes it anew" };
 }
 
 } // namespace
@@ -184,8 +201,8 @@ void fix_all()
     for (const auto& file : tracked_files(k_sources))
         arguments.push_back(file.string());
     output_of(arguments);
-    if (const auto script = root() / "tools/check/syscalls-page.sh"; fs::exists(script))
-        write_file(root() / "docs/syscalls.md", output_of({ "bash", script.string() }) + "\n");
+    for (const auto& each : k_pages)
+        write_file(root() / each.page, generate(each));
 }
 
 const std::vector<Check>& all_checks()

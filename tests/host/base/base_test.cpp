@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/chain.h"
 #include "base/format.h"
 #include "base/intrusive.h"
 #include "base/owned.h"
@@ -102,4 +103,25 @@ TEST(Types, SaturateAndAlign)
     EXPECT_EQ(align_down(4097, 4096), 4096u);
     EXPECT_TRUE((VirtualRange { VirtualAddress(10), 5 }).contains(VirtualAddress(14)));
     EXPECT_FALSE((VirtualRange { VirtualAddress(10), 5 }).contains(VirtualAddress(15)));
+}
+
+namespace {
+struct Linked {
+    ChainHook<Linked> hook;
+};
+} // namespace
+
+TEST(ChainDeathTest, ALinkThatWasOverwrittenIsNotFollowed)
+{
+    Chain<Linked, &Linked::hook> chain;
+    Linked first;
+    Linked second;
+    Linked other;
+    chain.push_back(first);
+    chain.push_back(second);
+    second.hook.previous = &other;
+    EXPECT_DEATH(chain.remove(second), "");
+    second.hook.previous = &first;
+    chain.remove(second);
+    EXPECT_DEATH(chain.remove(second), ""); // not in it any more
 }
