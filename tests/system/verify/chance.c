@@ -4,7 +4,7 @@
 
 #define FUNCTION(name)                                                                                                 \
     ".pushsection .text." #name ",\"ax\",@progbits\n.globl " #name "\n.type " #name ",@function\n" #name ":\nendbr64"  \
-                                                                                                         "\n"
+    "\n"
 #define END(name) ".size " #name ", . - " #name "\n.popsection\n"
 
 __asm__(
