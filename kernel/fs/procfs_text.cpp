@@ -97,7 +97,7 @@ void maps(TextSink& sink)
             sink.write("[heap]");
         } else if (line.kind == MappingKind::MainStack) {
             sink.write("[stack]");
-        } else if (line.kind == MappingKind::Image || line.kind == MappingKind::Kernel) {
+        } else if (line.kind >= MappingKind::Image) {
             sink.write(program_path());
         }
         sink.write("\n");

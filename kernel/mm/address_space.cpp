@@ -501,6 +501,7 @@ const char* AddressSpace::describe(VirtualAddress address)
             result = "a guard page";
             break;
         case MappingKind::Image:
+        case MappingKind::Constant:
         case MappingKind::Kernel:
             result = mapping->name;
             break;

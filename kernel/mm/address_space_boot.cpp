@@ -23,11 +23,14 @@ void initialize_address_space(bool randomize)
     constexpr u8 execute = abi::k_prot_read | abi::k_prot_execute;
     constexpr u8 write = abi::k_prot_read | abi::k_prot_write;
     using enum MappingKind;
+    // Tables of calls, virtual functions and the like are the kernel's: with keys, the application may read them, and
+    // that is all.
+    constexpr MappingKind constants = k_has_keys ? Constant : Image;
     const std::array<ImagePart, 7> parts {
-        ImagePart { between(__eremite_rodata_start, __eremite_rodata_end), Image, read, "read-only data" },
+        ImagePart { between(__eremite_rodata_start, __eremite_rodata_end), constants, read, "read-only data" },
         ImagePart { between(__eremite_text_start, __eremite_text_end), Image, execute, "text" },
         ImagePart { between(__eremite_kernel_text_start, __eremite_kernel_text_end), Kernel, execute, "kernel text" },
-        ImagePart { between(__eremite_relro_start, __eremite_relro_end), Image, read, "read-only data" },
+        ImagePart { between(__eremite_relro_start, __eremite_relro_end), constants, read, "read-only data" },
         ImagePart { between(__eremite_data_start, __eremite_data_end), Image, write, "data" },
         ImagePart { between(__eremite_kernel_data_start, __eremite_kernel_data_end), Kernel, write, "kernel data" },
         ImagePart { between(__eremite_bss_start, __eremite_bss_end), Image, write, "data" },

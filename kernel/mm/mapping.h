@@ -17,6 +17,8 @@ enum class MappingKind : u8 {
     MainStack,
     Guard, // never accessible, can't be changed: around the main stack
     Image, // the application's part of the image: mapped by boot, frames are none of the allocator's
+    Constant, // the image's constants, the kernel's among them, where it is kept from the application: nobody changes
+              // them
     Kernel, // the kernel's part of the image: nobody changes it
 };
 
@@ -48,8 +50,8 @@ struct Mapping {
     bool is_writable() const { return (protection & abi::k_prot_write) != 0; }
     bool is_executable() const { return (protection & abi::k_prot_execute) != 0; }
     /// Frames of pages that aren't borrowed are the allocator's.
-    bool owns_frames() const { return kind != MappingKind::Image && kind != MappingKind::Kernel; }
-    bool is_fixed() const { return kind == MappingKind::Kernel || kind == MappingKind::Guard; }
+    bool owns_frames() const { return kind < MappingKind::Image; }
+    bool is_fixed() const { return kind >= MappingKind::Constant || kind == MappingKind::Guard; }
     u64 page_index(VirtualAddress address) const { return (offset + (address - range.start)) >> k_page_shift; }
 
     arch::PageAttributes attributes() const
