@@ -274,6 +274,12 @@ bool Pipe::has_readers()
     return m_readers != 0;
 }
 
+bool Pipe::has_writers()
+{
+    Locked lock(m_lock);
+    return m_writers != 0;
+}
+
 Result<> PipeFile::create_pair(u32 flags, RefPtr<File>& reader, RefPtr<File>& writer)
 {
     RefPtr<Pipe> pipe = TRY(Pipe::create());

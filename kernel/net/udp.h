@@ -29,6 +29,8 @@ public:
     /// Enters the socket under its local endpoint; port 0: picks one (RFC 6056). EADDRINUSE.
     Result<> bind(UdpSocket& socket, Endpoint local);
     void unbind(UdpSocket& socket);
+    /// Calls `visit` for each bound socket, under the lock, until it returns false.
+    template<typename Visit> void for_each(Visit visit);
 
 private:
     friend class UdpSocket;

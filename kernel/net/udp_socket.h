@@ -28,6 +28,14 @@ public:
     Result<usize> receive_queued(ReceiveRequest& request);
     Result<usize> bytes_to_read() override { return m_queue.next_length(); }
     Result<usize> bytes_to_send() override { return usize { 0 }; }
+    /// Of the next datagram, without more ado.
+    usize queued() { return m_queue.next_length(); }
+    /// Local and remote; the latter is empty unless connected.
+    std::pair<Endpoint, Endpoint> endpoints()
+    {
+        Locked lock(m_lock);
+        return { m_local, m_connected ? m_remote : Endpoint {} };
+    }
 
 private:
     friend class Udp;
@@ -50,5 +58,16 @@ private:
     bool m_source_chosen { false };
     u16 m_segment_size { 0 };
 };
+
+template<typename Visit> void Udp::for_each(Visit visit)
+{
+    Locked lock(m_lock);
+    for (UdpSocket* socket : m_buckets) {
+        for (; socket; socket = socket->m_next) {
+            if (!visit(*socket))
+                return;
+        }
+    }
+}
 
 } // namespace eremite::net

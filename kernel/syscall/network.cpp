@@ -164,6 +164,7 @@ Stack& kernel_stack()
 {
     ER_NEEDS(network);
     ER_NEEDS(network_configuration);
+    ER_NEEDS(network_proc_files);
     ER_NEEDS(virtio_net);
     ER_NEEDS(files);
     ASSERT(s_stack);

@@ -57,6 +57,7 @@ public:
     bool complete(RefPtr<TcpConnection> connection);
     bool has_room();
     RefPtr<TcpConnection> take();
+    u32 queued() const { return m_queued.load(std::memory_order_relaxed); }
     bool has_connections() const { return m_queued.load(std::memory_order_acquire) != 0; }
     /// No more connections; those in the queue are reset.
     void close();
@@ -91,6 +92,15 @@ public:
     void remove(TcpListener& listener);
     /// The one that fits best; among equals (SO_REUSEPORT) by hash.
     RefPtr<TcpListener> find(const TcpKey& key, u32 interface, u64 hash);
+    /// Calls `visit` for each, under the lock.
+    template<typename Visit> void for_each(Visit visit)
+    {
+        Locked lock(m_lock);
+        for (auto& bucket : m_buckets) {
+            for (TcpListener& listener : bucket)
+                visit(listener);
+        }
+    }
 
 private:
     static constexpr usize k_buckets = 64;
