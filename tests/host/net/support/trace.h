@@ -219,6 +219,21 @@ public:
         settle();
         return std::exchange(m_out, {}).size();
     }
+    void forget_out() { m_out.clear(); }
+    /// For fuzzers: makes the TCP header's ports and sequence numbers those of the last connection, counted from its
+    /// SYNs.
+    void rebase(std::span<u8> segment)
+    {
+        if (segment.size() < sizeof(TcpHeader))
+            return;
+        TcpHeader header;
+        std::memcpy(&header, segment.data(), sizeof(header));
+        header.source_port = 80;
+        header.destination_port = m_stack_port;
+        header.sequence = header.sequence + k_peer_isn;
+        header.acknowledgment = header.acknowledgment + m_stack_isn;
+        std::memcpy(segment.data(), &header, sizeof(header));
+    }
     /// Their payloads, in bytes.
     u32 bytes_out()
     {
