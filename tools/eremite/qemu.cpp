@@ -185,6 +185,9 @@ private:
             if (!m_options.published.empty())
                 fail("--publish is for --net user: on a tap the guest has an address of its own");
             backend = fmt::format("tap,id=net0,ifname={},script=no,downscript=no", in_option(kind.substr(4)));
+            // With offloads a capture would hold unfinished frames, and QEMU's own header before each.
+            if (!m_options.pcap.empty())
+                backend += ",vnet_hdr=off";
         } else {
             fail("there is no network {}: user, tap=NAME or none", kind);
         }
