@@ -2,8 +2,8 @@
 // uapi/asm-generic/{fcntl,stat,poll}.h, arch/x86/include/uapi/asm/stat.h, arch/arm64/include/uapi/asm/fcntl.h.
 #pragma once
 
+#include "abi/native.h"
 #include "base/types.h"
-#include "native/abi.h"
 
 namespace eremite::abi {
 

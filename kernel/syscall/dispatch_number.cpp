@@ -1,8 +1,8 @@
 // System calls whose number is known only at run time: refers to every one of them. The linker leaves it out of
 // programs that never do that.
+#include "arch/gate.h"
 #include "base/errno.h"
 #include "base/log.h"
-#include "native/gate.h"
 
 #define PARAMETERS0 void
 #define PARAMETERS1 long

@@ -1,8 +1,8 @@
 // Makes the gates from the table.
 #include "syscall/gate.h"
 
+#include "arch/gate.h"
 #include "base/log.h"
-#include "native/gate.h"
 #include "syscall/sys.h"
 #include "syscall/thread_calls.h"
 

@@ -37,6 +37,19 @@ forbid drivers boot net fs syscall
 forbid file   boot drivers net syscall
 forbid isolation boot drivers net fs file
 
+# What an architecture inlines is seen through its contract alone.
+while read -r line; do offend "include the contract, arch/X.h, instead: $line"; done < <(
+    grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]+[<"](\.\./)*native/' kernel loader \
+        --include='*.h' --include='*.cpp' --include='*.S' --include='*.inc' \
+        | grep -vE '^kernel/(arch/[a-z_]+\.h|arch/[a-z0-9_]+/.*|abi/native\.h):' || true)
+for header in kernel/arch/*.h kernel/abi/native.h; do
+    for native in $(grep -oE '"native/[a-z_]+\.h"' "$header" | tr -d '"'); do
+        for arch in x86_64 aarch64; do
+            [[ -e kernel/arch/$arch/$native ]] || offend "$header is a contract that kernel/arch/$arch/$native does not fulfil: it is not there"
+        done
+    done
+done
+
 # Conditionals on an architecture belong in arch/ and libc/ alone.
 while read -r line; do offend "architecture conditional: $line"; done < <(
     grep -rnE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif|elifdef).*(__x86_64__|__aarch64__|__amd64__|__arm64__|ARCH_X86|ARCH_AARCH64)' \

@@ -190,7 +190,8 @@ u64 choose_base(u64 image_size)
 {
     if (has_option(s_boot_info.command_line, "nokaslr"))
         return has_39_bits() ? k_fixed_base_39 : k_fixed_base;
-    // Clear of the mappings that grow down from the top of the half; with 39 bits, of what is mapped one to one as well.
+    // Clear of the mappings that grow down from the top of the half; with 39 bits, of what is mapped one to one as
+    // well.
     u64 half = align_up(address_layout().application_end, 1_GiB);
     u64 lowest = half / 8;
     u64 highest = half / 4 * 3;
@@ -217,6 +218,20 @@ void check_place(u64 load_address, u64 end)
             return;
     }
     early_fatal("device tree: the memory it lists does not hold the image that runs");
+}
+
+/// The console's registers are mapped beside memory, where nothing else may be.
+void check_console()
+{
+    u64 uart = s_platform.uart;
+    bool is_memory = std::ranges::any_of(s_boot_info.memory(), [&](const MemoryRange& range) {
+        return uart >= align_down(range.range.start.value(), k_large_page_size)
+            && uart < align_up(range.range.end().value(), k_large_page_size);
+    });
+    if (!is_memory && uart < address_layout().kernel_area - address_layout().direct_map)
+        return;
+    s_platform.uart = 0;
+    early_fatal("device tree: the console's registers lie in memory, or beyond all of it");
 }
 
 template<typename T> std::span<const T> span_between(const char* start, const char* end)
@@ -308,6 +323,7 @@ const DeviceTree& device_tree()
     if (!problem.empty())
         early_fatal(problem);
     check_place(load_address, s_memory.next);
+    check_console();
     prepare_hardening();
 
     u64 image_size = image_end - load_address;
@@ -327,12 +343,12 @@ const DeviceTree& device_tree()
     u64 first_table = identity_root + k_page_size;
     s_platform.identity_root = has_39_bits() ? first_table : identity_root;
     auto identity = table_at(s_platform.identity_root);
-    auto final = table_at(hardware_root(lower, 0));
+    auto target = table_at(hardware_root(lower, 0));
     unsigned here = Format::index(VirtualAddress(load_address), level);
     for (unsigned i = Format::index(VirtualAddress(base), level);
         i <= Format::index(VirtualAddress(base + image_size), level); ++i)
-        identity[i] = final[i];
-    final[here] = identity[here];
+        identity[i] = target[i];
+    target[here] = identity[here];
 
     constexpr PageAttributes write { .writable = true };
     std::span<const MemoryRange> ranges = info.memory();
@@ -352,7 +368,7 @@ const DeviceTree& device_tree()
         if (to > image_end)
             map_direct(upper, std::max(from, image_end), to, write);
     }
-    u64 uart = s_platform.uart != 0 ? s_platform.uart : k_fallback_uart;
+    u64 uart = align_down(s_platform.uart != 0 ? s_platform.uart : k_fallback_uart, k_page_size);
     map_direct(upper, uart, uart + k_page_size, { .writable = true, .cache = CacheMode::Uncached });
 
     // The command line gets memory of its own, in which it can be taken apart.

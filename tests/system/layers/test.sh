@@ -32,6 +32,8 @@ plant kernel/sched/planted.S '#ifndef __arm64__'
 plant loader/main.cpp '#elifdef __aarch64__'
 plant kernel/boot/planted.cpp '#elif !__x86_64__'
 plant kernel/net/planted.cpp '#include "fs/vfs.h"'
+plant kernel/sched/planted.h '#include "native/paging.h"'
+plant kernel/arch/clock.h '#include "native/clock.h"'
 plant kernel/sync/planted.h '#include "sched/thread.h"'
 # In these the architecture may be named.
 printf '#if defined(__aarch64__)\n#endif\n' >kernel/arch/planted.h
