@@ -2,6 +2,7 @@
 // inline parts in native/cpu.h, found by the include path.
 #pragma once
 
+#include "base/isolation.h"
 #include "base/result.h"
 #include "base/types.h"
 #include <atomic>
@@ -24,7 +25,7 @@ inline constexpr u32 k_pending_trace = 4; // system calls are traced (strace): s
 struct PerCpu {
     PerCpu* self { nullptr }; // 0
     u64 kernel_stack_top { 0 }; // 8: of the current thread; where a gate switches to
-    u64 scratch { 0 }; // 16: for gates and entry stubs
+    u64 domain { k_has_keys ? 1 : 0 }; // 16: isolation `mpk`: whose code runs (arch/x86_64/rights.h)
     std::atomic<u32> pending { 0 }; // 24
     u32 preempt_count { 0 }; // 28: 0 = the kernel may be preempted
     Thread* current { nullptr }; // 32

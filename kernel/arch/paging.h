@@ -1,6 +1,7 @@
 // Page tables: what an entry looks like on this architecture. mm/page_table.h has the one walker over it.
 #pragma once
 
+#include "base/isolation.h"
 #include "base/types.h"
 
 namespace eremite::arch {
@@ -16,6 +17,12 @@ struct PageAttributes {
     CacheMode cache { CacheMode::Normal };
     bool borrowed { false }; // the frame is not the mapping's to free; a bit of the entry that the processor ignores
     constexpr bool operator==(const PageAttributes&) const = default;
+};
+
+/// What the kernel's own data are mapped with: under the trusted key, where there are keys, which apply to pages with
+/// the user bit alone.
+inline constexpr PageAttributes k_kernel_data_attributes {
+    .writable = true, .application = k_has_keys, .key = k_trusted_key
 };
 
 /// Which addresses are whose; final before the first table is made. `const AddressLayout& address_layout()` is in
@@ -46,6 +53,8 @@ void invalidate_page(VirtualAddress address);
 void invalidate_all(); // only where k_can_invalidate_all
 /// Makes table updates visible to the walker before what follows (DSB; nothing on x86_64).
 void publish_tables();
+/// After top-level entry `index` of a root was written: on x86_64 with keys, each processor has a root of its own.
+void root_entry_changed(unsigned index, u64 entry);
 /// After new instructions were written: data and instruction caches agree on the range (nothing on x86_64).
 void synchronize_instructions(VirtualAddress start, usize length);
 

@@ -80,7 +80,7 @@ Result<> KernelSpace::back(VirtualRange range)
     for (u64 offset = 0; offset < range.length; offset += k_page_size) {
         auto frame = allocate_frames(0);
         if (frame.has_value()) {
-            auto mapped = m_table.map(range.start + offset, frame.value(), g_kernel_data_attributes);
+            auto mapped = m_table.map(range.start + offset, frame.value(), arch::k_kernel_data_attributes);
             if (mapped.has_value())
                 continue;
             free_frames(frame.value(), 0);
@@ -226,7 +226,7 @@ Result<void*> map_device_memory(PhysicalRange range, arch::CacheMode mode)
     if (range.length == 0 || __builtin_add_overflow(range.start.value(), range.length, &end) || end > (u64 { 1 } << 52))
         return Errno::EINVAL;
     u64 start = range.start.page_floor().value();
-    arch::PageAttributes attributes = g_kernel_data_attributes;
+    arch::PageAttributes attributes = arch::k_kernel_data_attributes;
     attributes.cache = mode;
     auto mapped = TRY(s_kernel_space.map({ PhysicalAddress(start), align_up(end, k_page_size) - start }, attributes));
     return reinterpret_cast<void*>(mapped.start.value() + range.start.page_offset());

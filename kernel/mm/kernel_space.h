@@ -10,9 +10,6 @@
 
 namespace eremite {
 
-/// What the kernel's own data are mapped with; isolation gives them a key.
-inline constinit arch::PageAttributes g_kernel_data_attributes { .writable = true };
-
 /// Every piece lies between unmapped pages. Any thread, interrupts on; not for interrupt handlers.
 class KernelSpace {
 public:

@@ -27,6 +27,8 @@ Result<u64*> PageTable::ensure(VirtualAddress address, unsigned level)
             // The zeroes must be visible before the table is.
             arch::publish_tables();
             std::atomic_ref(entry).store(Format::table_entry(frame), std::memory_order_release);
+            if (l == Format::k_levels - 1)
+                arch::root_entry_changed(Format::index(address, l), entry);
         } else if (!Format::is_present(entry) || Format::is_leaf(entry, l)) {
             return Errno::EEXIST;
         }
@@ -101,6 +103,8 @@ void PageTable::free_below(
         if (start < gap.start.value() || (start | mask) > gap.end().value() - 1 || !is_allocated_frame(below))
             continue;
         exchange(entry, 0);
+        if (level == Format::k_levels - 1)
+            arch::root_entry_changed(i, 0);
         batch.invalidate(VirtualAddress(start));
         batch.free_after_flush(below, 0);
     }

@@ -209,8 +209,8 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
         leave();
         return;
     }
-    bool in_kernel = !thread || !thread->is_application() || !is_application_code(frame.instruction_pointer())
-        || is_on_kernel_stack(frame.stack_pointer()) || fault.kind == FaultKind::Machine
+    bool in_kernel = !thread || !thread->is_application() || !is_application(frame)
+        || (!k_has_keys && is_on_kernel_stack(frame.stack_pointer())) || fault.kind == FaultKind::Machine
         || fault.kind == FaultKind::Double;
     if (in_kernel)
         end_kernel(frame, fault);

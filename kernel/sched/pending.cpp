@@ -16,7 +16,7 @@ void handle_pending_work(arch::TrapFrame& frame)
         self.leave_exception();
     }
     if ((arch::this_cpu().pending.load(std::memory_order_relaxed) & arch::k_pending_signal) == 0
-        || !is_application_code(frame.instruction_pointer()))
+        || !is_application(frame))
         return;
     const SignalHooks* hooks = g_signal_hooks.load(std::memory_order_acquire);
     arch::this_cpu().pending.fetch_and(~arch::k_pending_signal, std::memory_order_relaxed);

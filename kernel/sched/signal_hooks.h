@@ -28,6 +28,16 @@ extern std::atomic<const SignalHooks*> g_signal_hooks;
 /// Whether `address` is no code of the kernel's, which is linked to the application. Jumps to nowhere are the
 /// application's, too.
 bool is_application_code(u64 address);
+/// Whether `frame` is of the application's doing. With protection keys, whose rights it ran with says so: there it may
+/// be code of the kernel's, which the application has jumped to.
+inline bool is_application(const arch::TrapFrame& frame)
+{
+#if EREMITE_ISOLATION == 2
+    return frame.is_application();
+#else
+    return is_application_code(frame.instruction_pointer());
+#endif
+}
 
 /// Sends `number` on behalf of the kernel (SIGPIPE, SIGALRM, SIGINT, ...) to `thread`, or to the process if that is
 /// null. Without the machinery a signal that isn't blocked or ignored by default ends the process. Any context.

@@ -3,6 +3,7 @@
 #include "arch/gate.h"
 #include "base/errno.h"
 #include "base/log.h"
+#include "syscall/thread_calls.h"
 
 #define PARAMETERS0 void
 #define PARAMETERS1 long
@@ -26,6 +27,7 @@ extern "C" {
 #include "syscall/table.inc"
 #undef SYSCALL
 long __eremite_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __eremite_sys_unknown_number(long number);
 #pragma GCC visibility pop
 }
 
@@ -49,7 +51,17 @@ long __eremite_syscall(long number, long a, long b, long c, long d, long e, long
 #undef SYSCALL
 #undef UNIMPLEMENTED
     default:
-        eremite::log_warning("system call number {} is unknown: it returns ENOSYS", number);
-        return -static_cast<long>(eremite::Errno::ENOSYS);
+#if EREMITE_ISOLATION == 2
+        // This function runs with the application's rights.
+        return __eremite_sys_unknown_number(number);
+#else
+        return eremite::to_register(eremite::sys_unknown_number(number));
+#endif
     }
+}
+
+eremite::Result<long> eremite::sys_unknown_number(long number)
+{
+    log_warning("system call number {} is unknown: it returns ENOSYS", number);
+    return Errno::ENOSYS;
 }

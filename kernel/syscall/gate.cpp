@@ -98,12 +98,32 @@
 
 #endif
 
+#if EREMITE_ISOLATION == 2
+
+// To note it in the log is the kernel's to do.
+#define UNIMPLEMENTED(name, x86_64, aarch64, arity, format)                                                            \
+    GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "0")                                                \
+    extern "C" [[gnu::visibility("hidden")]] long __eremite_body_##name(GATE_PARAMETERS##arity)                        \
+    {                                                                                                                  \
+        const eremite::SyscallRecord* record;                                                                          \
+        NATIVE_LOAD_RECORD(name, record);                                                                              \
+        return __eremite_unimplemented(record);                                                                        \
+    }                                                                                                                  \
+    extern "C" GATE_DIRECT [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                            \
+    {                                                                                                                  \
+        asm(NATIVE_GATE_JUMP(name, __eremite_gate));                                                                   \
+    }
+
+#else
+
 #define UNIMPLEMENTED(name, x86_64, aarch64, arity, format)                                                            \
     GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "0")                                                \
     extern "C" GATE_DIRECT [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                            \
     {                                                                                                                  \
         asm(NATIVE_RECORD_JUMP(name, __eremite_unimplemented));                                                        \
     }
+
+#endif
 
 #pragma clang diagnostic ignored "-Wunused-parameter"
 
@@ -136,6 +156,9 @@ constexpr bool never_returns(std::string_view name)
 // Not Linux's: what musl's overlay calls where Linux has an instruction sequence (syscall/thread_calls.cpp).
 SYSCALL(clone_thread, 56, 220, 1, "p")
 SYSCALL(unmapself, 11, 215, 2, "pu")
+#if EREMITE_ISOLATION == 2
+SYSCALL(unknown_number, -1, -1, 1, "d")
+#endif
 #undef SYSCALL
 #undef UNIMPLEMENTED
 

@@ -1,4 +1,5 @@
-// Runs on the application's stack, and goes through the gates like any call.
+// Runs on the application's stack and with its rights, and goes through the gates like any call. The kernel's canary is
+// none of the application's to read.
 #include "syscall/thread_calls.h"
 
 extern "C" {
@@ -11,6 +12,9 @@ void __eremite_unmapself(void* base, unsigned long length);
 #pragma GCC visibility pop
 }
 
+#if EREMITE_ISOLATION == 2
+[[gnu::no_stack_protector]]
+#endif
 long __eremite_clone(
     int (*function)(void*), void* stack, long flags, void* argument, int* parent_tid, void* tls, int* child_tid)
 {

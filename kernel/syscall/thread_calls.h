@@ -24,6 +24,9 @@ Result<long> sys_clone_thread(UserPointer<CloneArguments> arguments);
 /// sched/.
 Result<long> sys_unmapself(u64 base, usize length);
 
+/// ENOSYS for a number that isn't in the table, and says so. Defined by syscall/dispatch_number.cpp.
+Result<long> sys_unknown_number(long number);
+
 } // namespace eremite
 
 extern "C" {

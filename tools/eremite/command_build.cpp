@@ -58,7 +58,7 @@ void add_build_command(CLI::App& app, int& status)
     command->add_option("app", arguments->app,
         "a folder with CMakeLists.txt, a .c or .cpp file, or the name of a recipe in apps/; none for the SDK alone");
     command->add_option("--arch", arguments->arch, "x86_64 (default) or aarch64");
-    command->add_option("--isolation", arguments->isolation, "none or stack (default)");
+    command->add_option("--isolation", arguments->isolation, "none, stack (default) or mpk");
     command->add_option(
         "--root", arguments->root, "a folder or archive to pack into the image as its root file system");
     command->add_option("--program", arguments->program, "which program, if the project makes several");

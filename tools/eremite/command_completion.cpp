@@ -35,7 +35,7 @@ _eremite() {{
     fi
     case $previous in
         --arch) words="x86_64 aarch64" ;;
-        --isolation) words="none stack" ;;
+        --isolation) words="none stack mpk" ;;
         --machine) words="pc q35 microvm virt" ;;
         --net) words="user none tap=" ;;
         --lang) words="c cpp" ;;

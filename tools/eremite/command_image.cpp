@@ -154,7 +154,7 @@ void add_image_command(CLI::App& app, int& status)
             "--format", arguments->format, "elf (default), raw (aarch64) or oci (an OCI image layout as a tar)")
         ->check(CLI::IsMember({ "elf", "raw", "oci" }));
     command->add_option("--arch", arguments->arch, "x86_64 (default) or aarch64");
-    command->add_option("--isolation", arguments->isolation, "none or stack (default)");
+    command->add_option("--isolation", arguments->isolation, "none, stack (default) or mpk");
     command->add_option("--program", arguments->program, "which program, if the project makes several");
     command->add_option(
         "--root", arguments->root, "a folder or archive to pack into the image as its root file system");

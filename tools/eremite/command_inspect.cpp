@@ -224,7 +224,7 @@ void add_inspect_command(CLI::App& app, int& status)
     auto arguments = std::make_shared<InspectArguments>();
     command->add_option("app", arguments->apps, "a program, as for build");
     command->add_option("--arch", arguments->arch, "x86_64 (default) or aarch64");
-    command->add_option("--isolation", arguments->isolation, "none or stack (default)");
+    command->add_option("--isolation", arguments->isolation, "none, stack (default) or mpk");
     command->add_option("--program", arguments->program, "which program, if the project makes several");
     command->add_flag("--sizes", arguments->sizes, "one line per program; by default for those in examples/sizes");
     command->add_option("--why", arguments->why, "how this symbol or component is reached from main");

@@ -60,7 +60,7 @@ void add_run_command(CLI::App& app, int& status)
         "APP is a folder with CMakeLists.txt, a .c or .cpp file, the name of a recipe in apps/, or an ELF file.\n"
         "What follows it goes to the program. The exit status is the program's.");
     command->add_option("--arch", arguments->arch, "x86_64 (default) or aarch64; of an ELF file, its own");
-    command->add_option("--isolation", arguments->isolation, "none or stack (default)");
+    command->add_option("--isolation", arguments->isolation, "none, stack (default) or mpk");
     command->add_option("--program", arguments->program, "which program, if the project makes several");
     command->add_flag("--lto", arguments->lto, "link-time optimisation");
     command->add_option("--memory,-m", vm.memory, "size of memory, as 64M or 2G (default 128M)");

@@ -56,7 +56,8 @@ void add_test_command(CLI::App& app, int& status)
     command->add_option("names", arguments->names, "run tests whose name contains one of these; all otherwise");
     command->add_option("--arch", arguments->arch, "x86_64, aarch64 or both (default)");
     command
-        ->add_option("--isolation", arguments->isolations, "none or stack, instead of what each test names; repeatable")
+        ->add_option(
+            "--isolation", arguments->isolations, "none, stack or mpk, instead of what each test names; repeatable")
         ->allow_extra_args(false);
     command->add_option("--jobs,-j", arguments->jobs, "how many at a time (default: one per core)");
     command->add_flag("--list", arguments->list, "print the tests' names and run none");

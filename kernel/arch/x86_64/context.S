@@ -1,4 +1,7 @@
 // switch_context and the ways into a new context (arch/context.h).
+#if EREMITE_ISOLATION == 2
+#include "rights.inc"
+#endif
 
     .section .text.__eremite_switch_stacks, "ax", @progbits
     .globl __eremite_switch_stacks
@@ -15,8 +18,29 @@ __eremite_switch_stacks:
     sub $8, %rsp
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
+#if EREMITE_ISOLATION == 2
+    xor %ecx, %ecx
+    xor %eax, %eax
+1:  rdpkru
+2:  only_with_keys .text.__eremite_switch_stacks, 1b, 2b
+    push %rax
+    mov %eax, %r8d
+#endif
     mov %rsp, (%rdi)
     mov %rsi, %rsp
+#if EREMITE_ISOLATION == 2
+    pop %rax
+    cmp %eax, %r8d
+    je 5f
+3:  xor %edx, %edx
+    key_site checked
+    wrpkru
+    // Only the kernel switches: an application that jumped to there ends here.
+    cmpl $DOMAIN_KERNEL, DOMAIN
+    jne 6f
+4:  only_with_keys .text.__eremite_switch_stacks, 3b, 4b
+5:
+#endif
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
     add $8, %rsp
@@ -27,6 +51,9 @@ __eremite_switch_stacks:
     pop %rbx
     pop %rbp
     ret
+#if EREMITE_ISOLATION == 2
+6:  ud2
+#endif
     .size __eremite_switch_stacks, . - __eremite_switch_stacks
 
     .section .text.__eremite_context_start, "ax", @progbits
@@ -47,6 +74,12 @@ __eremite_enter_application:
     mov %rdi, %rax
     mov %rsi, %rsp
     mov %rdx, %rdi
+#if EREMITE_ISOLATION == 2
+    mov %rax, %rsi
+    movl $DOMAIN_APPLICATION, DOMAIN
+    close_keys .text.__eremite_enter_application
+    mov %rsi, %rax
+#endif
     xor %edx, %edx
     xor %esi, %esi
     xor %ecx, %ecx

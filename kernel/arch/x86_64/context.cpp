@@ -3,6 +3,7 @@
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/key_sites.h"
+#include "arch/x86_64/rights.h"
 
 extern "C" {
 void __eremite_switch_stacks(eremite::u64* from, eremite::u64 to);
@@ -16,6 +17,9 @@ namespace {
 
 /// What __eremite_switch_stacks pops.
 struct SwitchFrame {
+#if EREMITE_ISOLATION == 2
+    u64 rights { 0 };
+#endif
     u32 mxcsr { 0x1f80 };
     u16 x87_control { 0x37f };
     u16 padding { 0 };
@@ -69,6 +73,9 @@ void prepare_context(Context& context, u64 stack_top, void (*entry)(void*), void
     // __eremite_context_start calls with the stack aligned.
     u64 address = stack_top - 16 - sizeof(SwitchFrame);
     SwitchFrame frame;
+#if EREMITE_ISOLATION == 2
+    frame.rights = keys_are_on() ? read_rights() : 0;
+#endif
     frame.rbx = reinterpret_cast<u64>(entry);
     frame.r12 = reinterpret_cast<u64>(argument);
     frame.return_address = reinterpret_cast<u64>(&__eremite_context_start);

@@ -8,6 +8,8 @@
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/key_sites.h"
 #include "arch/x86_64/vectors.h"
+#include "boot/boot_info.h"
+#include "boot/image.h"
 
 #include <algorithm>
 
@@ -24,30 +26,13 @@ namespace {
 constinit PerCpu s_boot_cpu;
 constinit NativeCpu s_boot_native;
 
-/// A guard page, then the stack; four times.
-struct EntryStacks {
-    alignas(k_page_size) std::array<u8, k_page_size> interrupt_guard;
-    std::array<u8, entry_stack_size(EntryStack::Interrupt)> interrupt;
-    std::array<u8, k_page_size> exception_guard;
-    std::array<u8, entry_stack_size(EntryStack::Exception)> exception;
-    std::array<u8, k_page_size> nmi_guard;
-    std::array<u8, entry_stack_size(EntryStack::Nmi)> nmi;
-    std::array<u8, k_page_size> double_fault_guard;
-    std::array<u8, entry_stack_size(EntryStack::DoubleFault)> double_fault;
-};
 constinit EntryStacks s_boot_entry_stacks {};
 
-/// Intel SDM 3A, 6.14.1.
-struct Gate {
-    u16 offset_low;
-    u16 selector;
-    u8 ist;
-    u8 type;
-    u16 offset_middle;
-    u32 offset_high;
-    u32 reserved;
-};
+#if EREMITE_ISOLATION == 2
+alignas(k_page_size) constinit DescriptorPage s_boot_descriptors {};
+#else
 alignas(16) constinit std::array<Gate, k_vector_count> s_idt {};
+#endif
 
 struct [[gnu::packed]] TablePointer {
     u16 limit;
@@ -63,11 +48,11 @@ EntryStack stack_of(u32 vector)
     return vector < k_first_interrupt_vector ? EntryStack::Exception : EntryStack::Interrupt;
 }
 
-void fill_idt()
+void fill_idt(std::span<Gate, k_vector_count> idt)
 {
     u64 stub = reinterpret_cast<u64>(__eremite_vector_stubs);
     for (u32 vector = 0; vector < k_vector_count; ++vector, stub += 8) {
-        s_idt[vector] = {
+        idt[vector] = {
             .offset_low = static_cast<u16>(stub),
             .selector = k_kernel_code,
             .ist = static_cast<u8>(stack_of(vector)),
@@ -79,19 +64,33 @@ void fill_idt()
     }
 }
 
+#if EREMITE_ISOLATION != 2
 template<usize Size> NativeCpu::Bounds bounds_of(std::array<u8, Size>& stack)
 {
     u64 bottom = reinterpret_cast<u64>(stack.data());
     return { bottom, bottom + Size };
 }
+#endif
 
 } // namespace
 
 void adopt_boot_processor()
 {
+#if EREMITE_ISOLATION == 2
+    auto physical = [](const void* object) {
+        return boot_info().image.start.value() + (reinterpret_cast<u64>(object) - image_base().value());
+    };
+    map_early_pages(k_processor_area, physical(&s_boot_descriptors), k_page_size, {});
+    set_entry_stacks(s_boot_native);
+    for (const NativeCpu::Bounds& stack : s_boot_native.entry_stacks)
+        map_early_pages(stack.bottom, physical(&s_boot_entry_stacks) + (stack.bottom - PROCESSOR_STACKS),
+            stack.top - stack.bottom, { .writable = true });
+    s_boot_native.descriptors = &s_boot_descriptors;
+#else
     s_boot_native.entry_stacks = { bounds_of(s_boot_entry_stacks.interrupt), bounds_of(s_boot_entry_stacks.exception),
         bounds_of(s_boot_entry_stacks.nmi), bounds_of(s_boot_entry_stacks.double_fault) };
-    fill_idt();
+    fill_idt(s_idt);
+#endif
     s_boot_cpu.kernel_stack_bottom = reinterpret_cast<u64>(__eremite_boot_stack) + k_page_size;
     s_boot_cpu.kernel_stack_top = s_boot_cpu.kernel_stack_bottom + k_boot_stack_size;
     load_processor_state(s_boot_cpu, s_boot_native);
@@ -112,21 +111,38 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
     cpu.self = &cpu;
     cpu.native = &native;
 
+#if EREMITE_ISOLATION == 2
+    DescriptorPage& tables = *native.descriptors;
+    fill_idt(tables.idt);
+    tables.self = &cpu;
+    u64 task_state = k_processor_area + offsetof(DescriptorPage, task_state);
+#else
+    NativeCpu& tables = native;
     u64 task_state = reinterpret_cast<u64>(&native.task_state);
+#endif
     for (usize i = 0; i < k_entry_stack_count; ++i)
-        native.task_state.ist[i] = native.entry_stacks[i].top;
-    native.gdt = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff,
+        tables.task_state.ist[i] = native.entry_stacks[i].top;
+    tables.gdt = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff,
         (sizeof(TaskState) - 1) | (task_state & 0xff'ffff) << 16 | u64 { 0x89 } << 40 | (task_state >> 24 & 0xff) << 56,
         task_state >> 32 };
 
-    TablePointer gdt { sizeof(native.gdt) - 1, reinterpret_cast<u64>(native.gdt.data()) };
+    TablePointer gdt { sizeof(tables.gdt) - 1, reinterpret_cast<u64>(tables.gdt.data()) };
+#if EREMITE_ISOLATION == 2
+    TablePointer idt { sizeof(tables.idt) - 1, k_processor_area + offsetof(DescriptorPage, idt) };
+#else
     TablePointer idt { sizeof(s_idt) - 1, reinterpret_cast<u64>(s_idt.data()) };
+#endif
     asm volatile(ER_KEY_SITE(erased) "lgdt %0" : : "m"(gdt));
     asm volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" : : "i"(k_kernel_code) : "rax", "memory");
     asm volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs"
         :
         : "r"(u32 { k_kernel_data }), "r"(0));
     asm volatile(ER_KEY_SITE(erased) "ltr %w0" : : "r"(u32 { k_task_state }));
+#if EREMITE_ISOLATION == 2
+    // Loading the task register wrote to the table. From now on nothing does.
+    gdt.base = k_processor_area + offsetof(DescriptorPage, gdt);
+    asm volatile(ER_KEY_SITE(erased) "lgdt %0" : : "m"(gdt));
+#endif
     asm volatile(ER_KEY_SITE(erased) "lidt %0" : : "m"(idt));
     write_msr(k_msr_gs_base, reinterpret_cast<u64>(&cpu));
 
@@ -142,7 +158,15 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
     constexpr u32 xsave_and_avx = 1u << 26 | 1u << 28;
     if ((basic.ecx & xsave_and_avx) == xsave_and_avx)
         cr4 |= k_cr4_osxsave;
+#if EREMITE_ISOLATION == 2
+    if (keys_are_on())
+        cr4 |= k_cr4_protection_keys;
     write_cr4(cr4);
+    if (keys_are_on())
+        write_rights(k_initial_rights);
+#else
+    write_cr4(cr4);
+#endif
     if ((cr4 & k_cr4_osxsave) != 0)
         write_xcr0(vector_state_mask());
     // PAT entry 1 (PWT alone): write-combining in place of write-through.
@@ -154,8 +178,10 @@ void load_processor_state(PerCpu& cpu, NativeCpu& native)
 void seal_early_stacks()
 {
     set_early_entry(reinterpret_cast<u64>(__eremite_boot_stack), 0);
+#if EREMITE_ISOLATION != 2
     for (const NativeCpu::Bounds& stack : s_boot_native.entry_stacks)
         set_early_entry(stack.bottom - k_page_size, 0);
+#endif
 }
 
 bool hardware_random(u64& value)

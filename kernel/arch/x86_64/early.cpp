@@ -11,6 +11,7 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
+#include "arch/x86_64/rights.h"
 #include "boot/command_line.h"
 #include "boot/image.h"
 #include "boot/main.h"
@@ -47,6 +48,17 @@ constexpr u64 k_identity_size = 1_GiB;
 constexpr u32 k_relative = 8; // R_X86_64_RELATIVE
 constexpr u64 k_fixed_base = 0x5555'5555'4000; // where gdb expects a PIE without randomness
 
+#if EREMITE_ISOLATION == 2
+/// An entry of eremite_key_code (rights.inc).
+struct KeyCode {
+    i32 start; // relative to the field
+    u32 length;
+};
+extern "C" [[gnu::visibility("hidden")]] const KeyCode __start_eremite_key_code[], __stop_eremite_key_code[];
+
+constinit bool s_keys_are_on = false;
+#endif
+
 constinit BootMemory s_boot_memory;
 constinit u64 s_root = 0;
 
@@ -71,12 +83,6 @@ u64& entry_for(u64 address, unsigned level)
         table = Format::address(entry, l).value();
     }
     return table_at(table)[Format::index(VirtualAddress(address), level)];
-}
-
-void map_pages(u64 virtual_start, u64 physical, u64 length, PageAttributes attributes)
-{
-    for (u64 offset = 0; offset < length; offset += k_page_size)
-        entry_for(virtual_start + offset, 0) = Format::leaf_entry(PhysicalAddress(physical + offset), attributes, 0);
 }
 
 /// Maps physical memory in the direct map, by pages as large as fit. Ranges are rounded outwards, so they may overlap.
@@ -107,7 +113,7 @@ void map_direct(u64 start, u64 end, bool have_gigabyte_pages)
             for (u64& empty : rest) {
                 if (Format::is_present(empty) || end - start < size_of(level))
                     break;
-                empty = Format::leaf_entry(PhysicalAddress(start), { .writable = true }, level);
+                empty = Format::leaf_entry(PhysicalAddress(start), k_kernel_data_attributes, level);
                 start += size_of(level);
                 if (start >= end)
                     break;
@@ -153,8 +159,8 @@ void place_boot_memory(u64 image_start, u64 image_end, bool have_gigabyte_pages)
             memory = std::max(memory, range.range.end().value());
     }
     // Root and tables of the image, of both ends of the direct map, of other processors' first steps; then tables of
-    // the direct map; the command line.
-    u64 pages = 20 + (image_end - image_start) / k_large_page_size + 2 * s_boot_info.range_count
+    // the direct map; the command line. With keys, the boot processor's own area.
+    u64 pages = (k_has_keys ? 23 : 20) + (image_end - image_start) / k_large_page_size + 2 * s_boot_info.range_count
         + (s_boot_info.command_line.size() + k_page_size) / k_page_size;
     pages += memory / (have_gigabyte_pages ? 512_GiB : 1_GiB);
     u64 start = image_end;
@@ -186,19 +192,20 @@ struct Part {
 
 void map_image(u64 load_address, u64 base)
 {
-    constexpr PageAttributes read {};
+    // Text is the supervisor's: with SMEP, nothing else can be executed.
+    constexpr PageAttributes read { .application = k_has_keys };
     constexpr PageAttributes execute { .executable = true };
-    constexpr PageAttributes write { .writable = true };
+    constexpr PageAttributes write { .writable = true, .application = k_has_keys };
     auto map = [&](const char* start, const char* end, PageAttributes attributes) {
         u64 physical = reinterpret_cast<u64>(start);
-        map_pages(base + (physical - load_address), physical, reinterpret_cast<u64>(end) - physical, attributes);
+        map_early_pages(base + (physical - load_address), physical, reinterpret_cast<u64>(end) - physical, attributes);
     };
     map(__eremite_rodata_start, __eremite_rodata_end, read);
     map(__eremite_text_start, __eremite_text_end, execute);
     map(__eremite_kernel_text_start, __eremite_kernel_text_end, execute);
     map(__eremite_relro_start, __eremite_relro_end, read);
     map(__eremite_data_start, __eremite_data_end, write);
-    map(__eremite_kernel_data_start, __eremite_kernel_data_end, write);
+    map(__eremite_kernel_data_start, __eremite_kernel_data_end, k_kernel_data_attributes);
     map(__eremite_bss_start, __eremite_bss_end, write);
 }
 
@@ -220,6 +227,24 @@ void check_processor()
     if ((basic.edx & (1u << 24)) == 0 || (basic.edx & (1u << 9)) == 0)
         early_fatal("this processor lacks FXSR or a local APIC");
 }
+
+#if EREMITE_ISOLATION == 2
+/// Whether to use protection keys; where not, takes the code that needs them out of the image, which is still writable.
+void choose_isolation()
+{
+    bool has_keys = cpuid(0).eax >= 7 && (cpuid(7).ecx & (1u << 3)) != 0;
+    std::string_view line = s_boot_info.command_line;
+    if (!has_keys && has_option(line, "isolation=mpk!"))
+        early_fatal("isolation=mpk!: this processor has no protection keys");
+    s_keys_are_on = has_keys && !has_option(line, "isolation=stack") && !has_option(line, "isolation=none");
+    if (s_keys_are_on)
+        return;
+    for (const KeyCode& code : std::span(__start_eremite_key_code, __stop_eremite_key_code))
+        __builtin_memset(
+            reinterpret_cast<u8*>(reinterpret_cast<u64>(&code.start) + static_cast<u64>(i64 { code.start })), 0x90,
+            code.length);
+}
+#endif
 
 bool have_gigabyte_pages()
 {
@@ -244,6 +269,13 @@ BootMemory& boot_memory()
     return s_boot_memory;
 }
 
+#if EREMITE_ISOLATION == 2
+bool keys_are_on()
+{
+    return s_keys_are_on;
+}
+#endif
+
 u64 early_random()
 {
     static constinit u64 s_state = 0;
@@ -255,6 +287,12 @@ u64 early_random()
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31) ^ hardware;
+}
+
+void map_early_pages(u64 virtual_start, u64 physical, u64 length, PageAttributes attributes)
+{
+    for (u64 offset = 0; offset < length; offset += k_page_size)
+        entry_for(virtual_start + offset, 0) = Format::leaf_entry(PhysicalAddress(physical + offset), attributes, 0);
 }
 
 void set_early_entry(u64 address, u64 entry)
@@ -279,6 +317,9 @@ void set_early_entry(u64 address, u64 entry)
         early_fatal(problem);
     s_boot_info.image = { PhysicalAddress(load_address), image_end - load_address };
     place_boot_memory(load_address, image_end, have_gigabyte_pages());
+#if EREMITE_ISOLATION == 2
+    choose_isolation();
+#endif
 
     u64 base = choose_base(image_end - load_address);
     if (!relocate_image({ reinterpret_cast<u8*>(load_address), image_end - load_address }, base,

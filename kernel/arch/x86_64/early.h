@@ -1,6 +1,7 @@
 // The first C++ code: from physical addresses to the relocated, mapped image. Private to arch/x86_64.
 #pragma once
 
+#include "arch/paging.h"
 #include "base/types.h"
 #include "boot/boot_info.h"
 #include <string_view>
@@ -27,6 +28,8 @@ BootMemory& boot_memory();
 /// there is one, and the time.
 u64 early_random();
 
+/// Maps pages of the first tables, which it makes. Physical memory below 1 GiB.
+void map_early_pages(u64 virtual_start, u64 physical, u64 length, PageAttributes attributes);
 /// Changes how one page of the image, the kernel's half or a guard page is mapped; 0: not at all. Tables must exist.
 void set_early_entry(u64 address, u64 entry);
 

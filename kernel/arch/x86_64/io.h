@@ -88,6 +88,7 @@ inline constexpr u64 k_cr4_umip = 1u << 11;
 inline constexpr u64 k_cr4_fsgsbase = 1u << 16;
 inline constexpr u64 k_cr4_osxsave = 1u << 18;
 inline constexpr u64 k_cr4_smep = 1u << 20;
+inline constexpr u64 k_cr4_protection_keys = 1u << 22;
 
 inline u64 read_cr0()
 {

@@ -4,6 +4,7 @@
 #include "arch/context.h"
 #include "arch/x86_64/cpu_state.h"
 #include "arch/x86_64/io.h"
+#include "arch/x86_64/rights.h"
 #include "base/assert.h"
 #include "syscall/user_pointer.h"
 
@@ -11,6 +12,7 @@
 #include <array>
 
 extern "C" [[gnu::visibility("hidden")]] void __eremite_restore_rt();
+extern "C" [[gnu::visibility("hidden")]] void __eremite_gate_again();
 
 namespace eremite::arch {
 
@@ -107,28 +109,71 @@ void sanitize(VectorArea& area)
         area.put<u64>(offset, 0);
 }
 
-bool push_vector_state(u64 address)
+#if EREMITE_ISOLATION == 2
+/// Linux has PKRU in the XSAVE area, as the processor would put it there. XCR0 doesn't name it, so that no XRSTOR
+/// changes it: the kernel moves it by hand.
+constexpr u64 k_rights_component = u64 { 1 } << 9;
+
+u32 rights_offset()
+{
+    return cpuid(0xd, 9).ebx;
+}
+/// Up to where the area in a signal frame goes.
+usize area_size()
+{
+    return keys_are_on() && has_xsave() ? rights_offset() + sizeof(u64) : vector_state_size();
+}
+#else
+usize area_size()
+{
+    return vector_state_size();
+}
+#endif
+
+bool push_vector_state(u64 address, [[maybe_unused]] const TrapFrame& frame)
 {
     VectorArea area;
     ASSERT(vector_state_size() <= area.bytes.size() - sizeof(k_magic2));
     __builtin_memset(area.used().data(), 0, area.used().size()); // what is in its initial state isn't written
     save(area);
-    auto size = static_cast<u32>(vector_state_size());
+    auto size = static_cast<u32>(area_size());
+    u64 features = vector_state_mask();
+#if EREMITE_ISOLATION == 2
+    if (size != vector_state_size()) {
+        features |= k_rights_component;
+        area.put<u64>(k_legacy_size, area.get<u64>(k_legacy_size) | k_rights_component);
+        u64 rights = frame.rights;
+        if (copy_to_user(address + rights_offset(), &rights, sizeof(rights)).is_error())
+            return false;
+    }
+#endif
     if (has_xsave())
         area.put(k_description,
-            Description {
-                .extended_size = size + u32 { sizeof(k_magic2) }, .features = vector_state_mask(), .size = size });
-    return copy_to_user(address, area.bytes.data(), size).has_value()
+            Description { .extended_size = size + u32 { sizeof(k_magic2) }, .features = features, .size = size });
+    return copy_to_user(address, area.bytes.data(), vector_state_size()).has_value()
         && copy_to_user(address + size, &k_magic2, sizeof(k_magic2)).has_value();
 }
 
-bool pop_vector_state(u64 address)
+bool pop_vector_state(u64 address, [[maybe_unused]] TrapFrame& frame)
 {
     VectorArea area;
     if (address == 0)
         initialize_vector_state(area.bytes.data());
     else if (copy_from_user(area.bytes.data(), address, vector_state_size()).is_error())
         return false;
+#if EREMITE_ISOLATION == 2
+    // The kernel's keys are not the application's to open, whatever it writes there.
+    frame.rights = k_initial_rights;
+    if (address != 0 && keys_are_on() && has_xsave() && (area.get<u64>(k_legacy_size) & k_rights_component) != 0) {
+        u32 rights;
+        if (copy_from_user(&rights, address + rights_offset(), sizeof(rights)).is_error())
+            return false;
+        frame.rights = rights | k_kernel_bits;
+    }
+    if (keys_are_on())
+        write_rights(static_cast<u32>(frame.rights));
+    frame.domain = k_domain_application;
+#endif
     sanitize(area);
     restore_vector_state(area.bytes.data());
     return true;
@@ -139,7 +184,7 @@ bool pop_vector_state(u64 address)
 bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
 {
     u64 top = signal.stack_top != 0 ? signal.stack_top : frame.rsp - k_red_zone;
-    u64 vectors = align_down(top - vector_state_size() - sizeof(k_magic2), 64);
+    u64 vectors = align_down(top - area_size() - sizeof(k_magic2), 64);
     // As after a call: 8 below a multiple of 16.
     u64 address = align_down(vectors - sizeof(Frame), 16) - 8;
 
@@ -172,7 +217,7 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
     context.vector_state = vectors;
     std::copy_n(signal.information.begin(), std::min(signal.information.size(), k_information_size),
         result.information.begin());
-    if (!push_vector_state(vectors) || copy_to_user(address, &result, sizeof(result)).is_error())
+    if (!push_vector_state(vectors, frame) || copy_to_user(address, &result, sizeof(result)).is_error())
         return false;
 
     frame.rip = signal.handler;
@@ -181,6 +226,10 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
     frame.rsi = address + offsetof(Frame, information);
     frame.rdx = address + offsetof(Frame, user);
     frame.rax = 0;
+#if EREMITE_ISOLATION == 2
+    frame.rights = k_initial_rights;
+    frame.domain = k_domain_application;
+#endif
     frame.rflags &= ~(k_direction_flag | k_trap_flag);
     return true;
 }
@@ -193,7 +242,7 @@ bool pop_signal_frame(TrapFrame& frame, u64& mask)
         return false;
     const SignalContext& context = user.context;
     // A return to an address that isn't canonical would fault in the kernel.
-    if (context.rip >> 47 != 0 || !pop_vector_state(context.vector_state))
+    if (context.rip >> 47 != 0 || !pop_vector_state(context.vector_state, frame))
         return false;
     frame.r8 = context.r8_to_r15[0];
     frame.r9 = context.r8_to_r15[1];
@@ -222,8 +271,14 @@ bool pop_signal_frame(TrapFrame& frame, u64& mask)
 void set_system_call_restart(TrapFrame& frame, u64 entry, std::span<const u64> arguments)
 {
     // The return address is still there, right below the stack pointer: in the red zone, where nothing writes.
+#if EREMITE_ISOLATION == 2
+    // At its exit a call has the application's frame pointer and the return address on top of the stack.
+    frame.rip = reinterpret_cast<u64>(&__eremite_gate_again);
+    frame.rax = entry;
+#else
     frame.rsp -= sizeof(u64);
     frame.rip = entry;
+#endif
     for (unsigned i = 0; i < arguments.size() && i < 6; ++i)
         frame.set_argument(i, arguments[i]);
 }

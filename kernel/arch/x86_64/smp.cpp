@@ -81,6 +81,7 @@ u64 temporary_root()
     return s_root;
 }
 
+#if EREMITE_ISOLATION != 2
 Result<> prepare_entry_stacks(NativeCpu& native)
 {
     // Kernel stacks come with a guard page; each is at least as large as any entry stack.
@@ -90,6 +91,7 @@ Result<> prepare_entry_stacks(NativeCpu& native)
     }
     return {};
 }
+#endif
 
 void wait_microseconds(u64 microseconds)
 {
@@ -151,7 +153,12 @@ Result<> start_processor(u32 number, u64 stack_top, void (*entry)(void*), void* 
 
     auto cpu = TRY(make<PerCpu>());
     auto native = TRY(make<NativeCpu>());
+#if EREMITE_ISOLATION == 2
+    s_start.root = TRY(create_processor_tables(*native)).value();
+#else
     TRY(prepare_entry_stacks(*native));
+    s_start.root = page_table_root({}).value();
+#endif
     cpu->id = number;
     cpu->hardware_id = apic_id;
     cpu->preempt_count = 1;
@@ -160,7 +167,6 @@ Result<> start_processor(u32 number, u64 stack_top, void (*entry)(void*), void* 
     cpu->pending.store(this_cpu().pending.load() & k_pending_trace);
     s_start.cpu = cpu.get();
     s_start.native = native.get();
-    s_start.root = page_table_root({}).value();
     s_start.entry = entry;
     s_start.argument = argument;
     s_start.is_up.store(false);

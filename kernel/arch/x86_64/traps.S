@@ -2,6 +2,11 @@
 // moves where. The frame's layout is native/trap_frame.h.
 #define VECTORS 128
 
+#if EREMITE_ISOLATION == 2
+#include "processor_area.h"
+#include "rights.inc"
+#endif
+
     .section .text.__eremite_vector_stubs, "ax", @progbits
     .balign 16
     .globl __eremite_vector_stubs
@@ -42,6 +47,38 @@ with_code:
     push %r14
     push %r15
     cld
+#if EREMITE_ISOLATION == 2
+    xor %ecx, %ecx
+stub_keys:
+    rdpkru
+    mov %eax, %esi
+    and $~KERNEL_BITS, %eax
+    key_site checked
+    wrpkru
+    test $KERNEL_BITS, %eax
+    jnz stub_forged
+stub_keys_end:
+    only_with_keys .text.__eremite_vector_stubs, stub_keys, stub_keys_end
+    cli // for who jumped here
+    // The application can set GS, to 0 at the least: this processor's page knows better.
+stub_processor:
+    movabs PROCESSOR_SELF, %rax
+    rdgsbase %rcx
+    cmp %rax, %rcx
+    jne stub_set_processor
+    mov DOMAIN, %rdi
+    cmp $DOMAIN_KERNEL, %edi
+    je 2f
+    // Who was in the application came here by the processor, which pushes on an entry stack: then all of the frame is true.
+    movabs $PROCESSOR_STACKS, %rax
+    mov %rsp, %rcx
+    sub %rax, %rcx
+    cmp $PROCESSOR_STACKS_SIZE, %rcx
+    jae stub_forged
+    movl $DOMAIN_KERNEL, DOMAIN
+2:  push %rdi
+    push %rsi
+#endif
     mov %rsp, %rdi
     xor %ebp, %ebp
     // trap_entry returns the frame to go on with: this one, or its copy on the thread's kernel stack. The copy's second
@@ -56,6 +93,39 @@ with_code:
     .globl __eremite_trap_return
     .hidden __eremite_trap_return
 __eremite_trap_return:
+#if EREMITE_ISOLATION == 2
+    // Back to the kernel, rights are as they were. Back to who has fewer, the frame must be where those can reach it: on
+    // this processor's entry stack. Nobody else's code sees it there.
+    cmpl $DOMAIN_KERNEL, 8(%rsp)
+    je 3f
+    cli
+    movabs $PROCESSOR_STACKS, %rax
+    mov %rsp, %rcx
+    sub %rax, %rcx
+    cmp $PROCESSOR_STACKS_SIZE, %rcx
+    jb 2f
+    mov %rsp, %rsi
+    movabs $PROCESSOR_RETURN, %rdi
+    mov %rdi, %rdx
+    mov $24, %ecx
+    rep movsq
+    mov %rdx, %rsp
+2:  mov (%rsp), %eax
+    or $TRUSTED_BITS, %eax
+    mov 8(%rsp), %ecx
+    mov %ecx, DOMAIN
+return_keys:
+    xor %ecx, %ecx
+    xor %edx, %edx
+    key_site checked
+    wrpkru
+    and $TRUSTED_BITS, %eax
+    cmp $TRUSTED_BITS, %eax
+    jne stub_forged
+return_keys_end:
+    only_with_keys .text.__eremite_vector_stubs, return_keys, return_keys_end
+3:  add $16, %rsp
+#endif
     pop %r15
     pop %r14
     pop %r13
@@ -73,3 +143,12 @@ __eremite_trap_return:
     pop %rax
     add $16, %rsp
     iretq
+#if EREMITE_ISOLATION == 2
+
+stub_set_processor:
+    key_site checked
+    wrgsbase %rax
+    jmp stub_processor
+stub_forged:
+    ud2
+#endif

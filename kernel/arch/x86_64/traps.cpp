@@ -9,6 +9,7 @@
 #include "arch/x86_64/traps.h"
 #include "arch/x86_64/vectors.h"
 #include "base/assert.h"
+#include "boot/image.h"
 
 #include <algorithm>
 #include <array>
@@ -116,11 +117,60 @@ bool on_entry_stack(u64 stack_pointer)
     return false;
 }
 
+/// Whether the kernel itself was interrupted: with keys it is known, otherwise the stack pointer tells.
+bool was_in_kernel([[maybe_unused]] const TrapFrame& frame)
+{
+#if EREMITE_ISOLATION == 2
+    return frame.domain == k_domain_kernel;
+#else
+    return true;
+#endif
+}
+
+#if EREMITE_ISOLATION == 2
+/// An entry of eremite_openings (rights.inc): between `open` and `opened`, keys are open and nobody knows yet.
+struct Opening {
+    i32 open;
+    i32 opened;
+    i32 again;
+};
+extern "C" [[gnu::visibility("hidden")]] const Opening __start_eremite_openings[], __stop_eremite_openings[];
+
+u64 resolve(const i32& field)
+{
+    return reinterpret_cast<u64>(&field) + static_cast<u64>(i64 { field });
+}
+
+/// Makes a frame that isn't the kernel's one that may be gone on with. True: the exception was of a gate's own, which
+/// begins anew.
+bool tame(TrapFrame& frame)
+{
+    if (frame.domain == k_domain_kernel)
+        return false;
+    frame.rights |= frame.domain == k_domain_application ? k_kernel_bits : k_trusted_bits;
+    if (!is_kernel_text(frame.rip))
+        return false;
+    if (frame.rip == reinterpret_cast<u64>(__eremite_gate_check_end)) {
+        frame.rsp = frame.rbp;
+        frame.rip += 3; // mov %rbp, %rsp
+    }
+    for (const Opening& opening : std::span(__start_eremite_openings, __stop_eremite_openings)) {
+        if (frame.rip >= resolve(opening.open) && frame.rip < resolve(opening.opened)) {
+            frame.rip = resolve(opening.again);
+            // The application had changed GS; the entry stub has mended it.
+            return frame.vector == k_vector_page_fault && read_cr2() < k_page_size;
+        }
+    }
+    return false;
+}
+#endif
+
 /// The frame's copy on the thread's kernel stack.
 TrapFrame* move_to_thread_stack(const TrapFrame& frame)
 {
     const PerCpu& cpu = this_cpu();
-    bool on_kernel_stack = frame.rsp > cpu.kernel_stack_bottom && frame.rsp <= cpu.kernel_stack_top;
+    bool on_kernel_stack
+        = was_in_kernel(frame) && frame.rsp > cpu.kernel_stack_bottom && frame.rsp <= cpu.kernel_stack_top;
     u64 top = on_kernel_stack ? frame.rsp : cpu.kernel_stack_top;
     auto* copy = reinterpret_cast<TrapFrame*>(align_down(top - sizeof(TrapFrame), 16));
     *copy = frame;
@@ -149,7 +199,7 @@ TrapFrame* handle_interrupt(TrapFrame& frame)
         return &frame;
     // A gate that was about to leave looks for pending work again when it continues.
     u64 start = reinterpret_cast<u64>(__eremite_gate_check_start);
-    if (frame.rip >= start && frame.rip < reinterpret_cast<u64>(__eremite_gate_check_end))
+    if (was_in_kernel(frame) && frame.rip >= start && frame.rip < reinterpret_cast<u64>(__eremite_gate_check_end))
         frame.rip = start;
     return move_to_thread_stack(frame);
 }
@@ -181,6 +231,10 @@ void print_registers(TextSink& sink, const TrapFrame& frame)
 
 TrapFrame* trap_entry(TrapFrame& frame)
 {
+#if EREMITE_ISOLATION == 2
+    if (tame(frame))
+        return &frame;
+#endif
     if (frame.vector >= k_first_interrupt_vector)
         return handle_interrupt(frame);
 
@@ -197,7 +251,8 @@ TrapFrame* trap_entry(TrapFrame& frame)
         && frame.rsp < cpu.kernel_stack_bottom + sizeof(TrapFrame);
     bool fatal = frame.vector == k_vector_double_fault || frame.vector == k_vector_nmi
         || frame.vector == k_vector_machine_check;
-    if (overflow || fatal || !cpu.current || cpu.interrupt_depth != 0 || on_entry_stack(frame.rsp)) {
+    bool nowhere_to_go = overflow || cpu.interrupt_depth != 0 || on_entry_stack(frame.rsp);
+    if (fatal || !cpu.current || (nowhere_to_go && was_in_kernel(frame))) {
         handle_fault(frame, decode(frame, address));
         return &frame;
     }

@@ -160,4 +160,6 @@ inline void clear_page(void* page)
 
 void synchronize_instructions(VirtualAddress start, usize length);
 
+inline void root_entry_changed(unsigned, u64) { }
+
 } // namespace eremite::arch

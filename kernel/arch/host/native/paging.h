@@ -30,4 +30,6 @@ inline void clear_page(void* page)
 inline void publish_tables() { }
 inline void synchronize_instructions(VirtualAddress, usize) { }
 
+inline void root_entry_changed(unsigned, u64) { }
+
 } // namespace eremite::arch

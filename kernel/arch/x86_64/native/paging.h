@@ -71,6 +71,13 @@ inline void clear_page(void* page)
         : "memory", "cc");
 }
 
+#if EREMITE_ISOLATION == 2
+/// A top-level entry of the one root that mm knows has changed: other processors have roots of their own.
+void root_entry_changed(unsigned index, u64 entry);
+#else
+inline void root_entry_changed(unsigned, u64) { }
+#endif
+
 inline void publish_tables() { }
 inline void synchronize_instructions(VirtualAddress, usize) { }
 

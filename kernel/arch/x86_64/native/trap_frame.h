@@ -6,6 +6,10 @@
 namespace eremite::arch {
 
 struct TrapFrame {
+#if EREMITE_ISOLATION == 2
+    u64 rights; // PKRU
+    u64 domain; // PerCpu::domain, of what was interrupted
+#endif
     u64 r15, r14, r13, r12, r11, r10, r9, r8;
     u64 rdi, rsi, rbp, rbx, rdx, rcx, rax;
     u64 vector;
@@ -49,7 +53,14 @@ struct TrapFrame {
     void set_result(u64 value) { rax = value; }
     u64 result() const { return rax; }
     bool interrupts_were_enabled() const { return (rflags & k_interrupt_flag) != 0; }
+#if EREMITE_ISOLATION == 2
+    bool is_application() const { return domain == 0; }
+#endif
 };
+#if EREMITE_ISOLATION == 2
+static_assert(sizeof(TrapFrame) == 24 * 8);
+#else
 static_assert(sizeof(TrapFrame) == 22 * 8);
+#endif
 
 } // namespace eremite::arch
