@@ -102,7 +102,10 @@ void save_vector_state(void* area)
 void restore_vector_state(const void* area)
 {
     if (vector_format().xsave)
-        asm volatile(ER_KEY_SITE(checked) "xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+        asm volatile(ER_KEY_SITE(checked) "xrstor64 (%0)" ER_ONLY_KERNEL
+            :
+            : "r"(area), "a"(~0u), "d"(~0u)
+            : "memory", "cc");
     else
         asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }

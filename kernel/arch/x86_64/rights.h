@@ -18,6 +18,13 @@
 #include "base/types.h"
 #include <array>
 
+/// In an asm statement, behind an instruction that is of use to who jumps to it: ends there, unless the kernel runs.
+#if EREMITE_ISOLATION == 2
+#define ER_ONLY_KERNEL "\n\tcmpl $1, %%gs:16\n\tje 7f\n\tud2\n7:"
+#else
+#define ER_ONLY_KERNEL
+#endif
+
 namespace eremite::arch {
 
 /// PerCpu::domain, TrapFrame::domain.
@@ -33,7 +40,7 @@ inline constexpr u32 k_initial_rights = 0x5555'5554 | k_kernel_bits;
 
 /// The processor's own top-level slot: the same addresses show other memory on each. Pages are the supervisor's, since
 /// the processor delivers exceptions with the interrupted code's rights.
-inline constexpr u64 k_processor_area = 0xffff'f800'0000'0000;
+inline constexpr u64 k_processor_area = 0xffff'ffff'8000'0000;
 
 /// Whether keys are in force: the image was built for them, and the processor has them. Set by early boot.
 bool keys_are_on();
@@ -48,11 +55,7 @@ inline u32 read_rights()
 /// For kernel code, which runs with the kernel's keys open.
 inline void write_rights(u32 rights)
 {
-    asm volatile(ER_KEY_SITE(checked) "wrpkru\n"
-                 "cmpl $1, %%gs:16\n"
-                 "je 1f\n"
-                 "ud2\n" // jumped to
-                 "1:"
+    asm volatile(ER_KEY_SITE(checked) "wrpkru" ER_ONLY_KERNEL
         :
         : "a"(rights & ~k_kernel_bits), "c"(0), "d"(0)
         : "memory", "cc");

@@ -62,7 +62,7 @@ stub_keys_end:
     cli // for who jumped here
     // The application can set GS, to 0 at the least: this processor's page knows better.
 stub_processor:
-    movabs PROCESSOR_SELF, %rax
+    mov PROCESSOR_SELF, %rax
     rdgsbase %rcx
     cmp %rax, %rcx
     jne stub_set_processor
@@ -70,7 +70,7 @@ stub_processor:
     cmp $DOMAIN_KERNEL, %edi
     je 2f
     // Who was in the application came here by the processor, which pushes on an entry stack: then all of the frame is true.
-    movabs $PROCESSOR_STACKS, %rax
+    mov $PROCESSOR_STACKS, %rax
     mov %rsp, %rcx
     sub %rax, %rcx
     cmp $PROCESSOR_STACKS_SIZE, %rcx
@@ -99,13 +99,13 @@ __eremite_trap_return:
     cmpl $DOMAIN_KERNEL, 8(%rsp)
     je 3f
     cli
-    movabs $PROCESSOR_STACKS, %rax
+    mov $PROCESSOR_STACKS, %rax
     mov %rsp, %rcx
     sub %rax, %rcx
     cmp $PROCESSOR_STACKS_SIZE, %rcx
     jb 2f
     mov %rsp, %rsi
-    movabs $PROCESSOR_RETURN, %rdi
+    mov $PROCESSOR_RETURN, %rdi
     mov %rdi, %rdx
     mov $24, %ecx
     rep movsq
@@ -148,7 +148,8 @@ return_keys_end:
 stub_set_processor:
     key_site checked
     wrgsbase %rax
-    jmp stub_processor
+    cmp PROCESSOR_SELF, %rax
+    je stub_processor
 stub_forged:
     ud2
 #endif
