@@ -10,6 +10,24 @@ constinit BlockDevice* s_first = nullptr;
 
 } // namespace
 
+Result<> BlockDevice::read_parts(u64 sector, std::span<const std::span<u8>> parts)
+{
+    for (std::span<u8> part : parts) {
+        TRY(read(sector, part));
+        sector += part.size() / k_sector_size;
+    }
+    return {};
+}
+
+Result<> BlockDevice::write_parts(u64 sector, std::span<const std::span<u8>> parts)
+{
+    for (std::span<u8> part : parts) {
+        TRY(write(sector, part));
+        sector += part.size() / k_sector_size;
+    }
+    return {};
+}
+
 void register_block_device(BlockDevice& device)
 {
     BlockDevice** link = &s_first;

@@ -29,6 +29,13 @@ public:
     virtual Result<> read(u64 sector, std::span<u8> buffer) = 0;
     /// Likewise; EROFS.
     virtual Result<> write(u64 sector, std::span<const u8> buffer) = 0;
+
+    /// As many parts as one call of read_parts or write_parts takes.
+    static constexpr usize k_max_parts = 32;
+    /// Consecutive sectors into several buffers, in one request if the device can.
+    virtual Result<> read_parts(u64 sector, std::span<const std::span<u8>> parts);
+    virtual Result<> write_parts(u64 sector, std::span<const std::span<u8>> parts);
+
     /// What was written before reaches stable storage.
     virtual Result<> flush() = 0;
     /// Contents of the range need not be kept; EOPNOTSUPP where the device has no use for that.

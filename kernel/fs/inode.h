@@ -77,6 +77,8 @@ public:
     virtual Result<> statfs(abi::StatFs& statistics) = 0;
     /// All that was written reaches stable storage.
     virtual Result<> sync() { return {}; }
+    /// The machine is about to end: sync(), and whatever else there is to be left in order. Nothing is written after.
+    virtual Result<> shut_down() { return sync(); }
     /// Nobody uses it any more; after the last Inode has gone.
     virtual void unmounted() { }
 

@@ -117,4 +117,14 @@ Result<> Mounts::sync_all()
     return result;
 }
 
+Result<> Mounts::shut_down_all()
+{
+    Result<> result;
+    for_each([&](Mount& mount) {
+        if (auto done = mount.file_system->shut_down(); done.is_error() && !result.is_error())
+            result = done.error();
+    });
+    return result;
+}
+
 } // namespace eremite

@@ -36,6 +36,8 @@ public:
     static Result<> unmount(Dentry& root, bool lazily);
     /// Flushes all of them; the first error.
     static Result<> sync_all();
+    /// Likewise, for good: the machine is about to end.
+    static Result<> shut_down_all();
     /// Calls visit(Mount&) for each, in order, under the table's lock.
     template<typename Visit> static void for_each(Visit visit)
     {

@@ -52,8 +52,10 @@ Result<> mount_from_option(std::string_view option)
     if (count < 3 || !target.starts_with('/') || (count == 4 && mode != "ro" && mode != "rw"))
         return Errno::EINVAL;
     FileSystemType* type = find_file_system_type(type_name);
-    if (!type)
+    if (!type) {
+        log_error("files: this image can't mount {} (disks are for images that were built with --disk)", type_name);
         return Errno::ENODEV;
+    }
     RefPtr<Dentry> point = TRY(make_directories(target));
     RefPtr<FileSystem> file_system = TRY(type->mount(source, mode));
     if (mode == "ro")
@@ -63,7 +65,7 @@ Result<> mount_from_option(std::string_view option)
 
 void sync_at_exit()
 {
-    if (auto synced = Mounts::sync_all(); synced.is_error())
+    if (auto synced = Mounts::shut_down_all(); synced.is_error())
         log_error("files: {} while writing back at exit: data may be lost", synced.error());
 }
 

@@ -68,6 +68,7 @@ Result<long> sys_mount(UserString source, UserString target, UserString type, u6
     if ((flags & 0xffff'0000) == 0xc0ed'0000)
         flags &= 0xffff;
     ER_NEEDS(virtiofs);
+    ER_NEEDS(ext);
     RefPtr<Dentry> point = TRY(resolve_user(abi::k_at_fdcwd, target, true));
     if ((flags & remount) != 0) {
         if (!point->is_file_system_root())

@@ -110,9 +110,23 @@ void cmake_build(std::string_view what, const Path& source, const Path& folder, 
     run_step({ "ninja", "-C", folder.string() }, log, what);
 }
 
+/// libext2fs for the kernel, in the cache.
+Path ensure_ext2fs(Arch arch, const Path& sysroot)
+{
+    const auto outcome = run(
+        { .arguments = { (root() / "libc/ext2fs/build.sh").string(), std::string(name_of(arch)), sysroot.string() },
+            .output_file = build_folder(arch) / "ext2fs.log" });
+    const auto lines = split(read_file(build_folder(arch) / "ext2fs.log"), '\n');
+    if (!outcome.ok() || lines.empty())
+        fail("libext2fs could not be built for {} (log: {})", name_of(arch),
+            (build_folder(arch) / "ext2fs.log").string());
+    return lines.back();
+}
+
 Strings kernel_definitions(Target target, const Path& sysroot)
 {
-    return { fmt::format("-DARCH={}", name_of(target.arch)), fmt::format("-DISOLATION={}", name_of(target.isolation)),
+    return { fmt::format("-DEXT2FS={}", ensure_ext2fs(target.arch, sysroot).string()),
+        fmt::format("-DARCH={}", name_of(target.arch)), fmt::format("-DISOLATION={}", name_of(target.isolation)),
         fmt::format("-DSYSROOT={}", sysroot.string()), "-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_CXX_COMPILER=clang++-19",
         "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON" };
 }
@@ -154,7 +168,8 @@ void ensure_toolchain(Target target)
     const auto sysroot = ensure_sysroot(target.arch);
 
     const auto kernel = folder / fmt::format("kernel-{}", level);
-    const Step kernel_step(folder / fmt::format("kernel-{}.stamp", level), { root() / "kernel" }, sysroot.string());
+    const Step kernel_step(folder / fmt::format("kernel-{}.stamp", level),
+        { root() / "kernel", root() / "libc/ext2fs" }, sysroot.string());
     if (!kernel_step.is_done(kernel / "liberemite.a")) {
         say(fmt::format("building the kernel library ({}, isolation {})", arch, level));
         cmake_build("the kernel library", root() / "kernel", kernel, kernel_definitions(target, sysroot));

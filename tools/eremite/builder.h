@@ -45,6 +45,8 @@ struct BuildOptions {
     /// Which program of a CMake project that makes several.
     std::string program {};
     bool lto = false;
+    /// The image holds the file systems for disks, whether or not it reaches mount(2).
+    bool disk = false;
     bool quiet = false;
 };
 

@@ -36,6 +36,8 @@ Strings link_flags(Target target, const BuildOptions* options, const Path& packe
     Strings flags { fmt::format("--isolation={}", name_of(target.isolation)) };
     if (options && options->lto)
         flags.push_back("-flto");
+    if (options && options->disk)
+        flags.push_back("-Wl,-u,__eremite_component_ext");
     if (!packed.empty())
         flags.push_back(packed.string());
     return flags;
@@ -68,15 +70,17 @@ Path packed_object(const App& app, const BuildOptions& options, const Path& fold
     return object;
 }
 
-Path app_folder(const App& app, Target target)
+Path app_folder(const App& app, const BuildOptions& options)
 {
+    const auto target = options.target;
     const auto where = fs::weakly_canonical(app.path);
     Fingerprint fingerprint;
     fingerprint.add(where.string());
     const auto relative = where.lexically_relative(root());
     const bool inside = !relative.empty() && *relative.begin() != "..";
     const auto name = inside ? app.name : fmt::format("{}-{}", app.name, fingerprint.text().substr(0, 8));
-    return build_folder(target.arch) / "apps" / fmt::format("{}-{}", name, name_of(target.isolation));
+    return build_folder(target.arch) / "apps"
+        / fmt::format("{}-{}{}", name, name_of(target.isolation), options.disk ? "-disk" : "");
 }
 
 /// The programs that a ninja build links, as paths relative to its folder.
@@ -94,7 +98,7 @@ Strings programs_of(const Path& folder)
 /// Configures and builds; the programs that come of it.
 std::vector<Path> build_folder_programs(const App& app, const BuildOptions& options)
 {
-    const auto folder = app_folder(app, options.target);
+    const auto folder = app_folder(app, options);
     const FileLock lock(Path(folder.string() + ".lock"));
     fs::create_directories(folder);
     const auto log = Path(folder.string() + ".log");
@@ -161,7 +165,7 @@ Path build_folder_app(const App& app, const BuildOptions& options)
 
 Path build_source_file(const App& app, const BuildOptions& options)
 {
-    const auto folder = app_folder(app, options.target);
+    const auto folder = app_folder(app, options);
     const FileLock lock(Path(folder.string() + ".lock"));
     fs::create_directories(folder);
     const auto output = folder / app.name;
@@ -190,7 +194,7 @@ Path build_source_file(const App& app, const BuildOptions& options)
 Path build_recipe(const App& app, const BuildOptions& options)
 {
     const auto arch = std::string(name_of(options.target.arch));
-    const auto folder = app_folder(app, options.target);
+    const auto folder = app_folder(app, options);
     const FileLock lock(Path(folder.string() + ".lock"));
     const auto output = folder / app.name;
     Fingerprint fingerprint;

@@ -19,6 +19,7 @@ struct BuildArguments {
     std::string program;
     bool lto = false;
     bool verify = false;
+    bool disk = false;
 };
 
 void build(const BuildArguments& arguments)
@@ -29,6 +30,7 @@ void build(const BuildArguments& arguments)
         = arguments.isolation.empty() ? default_isolation(options.target.arch) : isolation_named(arguments.isolation);
     options.program = arguments.program;
     options.lto = arguments.lto;
+    options.disk = arguments.disk;
     if (!arguments.root.empty()) {
         if (!fs::exists(arguments.root))
             fail("--root {}: there is no such file or folder", arguments.root);
@@ -66,6 +68,7 @@ void add_build_command(CLI::App& app, int& status)
     command->add_flag("--lto", arguments->lto, "link-time optimisation");
     command->add_flag("--verify", arguments->verify,
         "take out key-changing instructions that are there by chance, refuse others; always so with mpk");
+    command->add_flag("--disk", arguments->disk, "the image can mount ext2, ext3 and ext4 file systems on disks");
     command->callback([arguments, &status] {
         build(*arguments);
         status = 0;

@@ -4,6 +4,8 @@
 #include "elf_file.h"
 #include "qemu.h"
 
+#include <algorithm>
+
 namespace tool {
 
 namespace {
@@ -41,6 +43,8 @@ int run_app(RunArguments& arguments, const Strings& words)
     build.program = arguments.program;
     build.lto = arguments.lto;
     build.quiet = arguments.quiet;
+    // FILE alone is a device; FILE:/TARGET is to be mounted.
+    build.disk = std::ranges::any_of(vm.disks, [](const std::string& disk) { return disk.contains(":/"); });
     if (app.kind == AppKind::Elf)
         vm.isolation = arguments.isolation;
     // The loader hands an archive on; nothing need be packed into the image.

@@ -57,7 +57,9 @@ public:
         if (m_transport.has(k_size_max))
             m_max_transfer
                 = std::max<usize>(align_down(m_transport.read_configuration32(8), k_sector_size), k_sector_size);
-        TRY(m_queue.create("virtio-blk", 0, 128, 4));
+        if (m_transport.has(k_segment_max))
+            m_max_parts = std::clamp<usize>(m_transport.read_configuration32(12), 1, k_max_parts);
+        TRY(m_queue.create("virtio-blk", 0, 128, k_max_parts + 2));
         TRY(m_transport.set_configuration_handler(
             [](void* self) { static_cast<BlockDriver*>(self)->on_configuration_interrupt(); }, this));
         m_transport.start();
@@ -69,7 +71,8 @@ public:
         TRY(check(sector, buffer.size()));
         while (!buffer.empty()) {
             auto part = buffer.first(std::min(buffer.size(), m_max_transfer));
-            TRY(request(k_request_in, sector, {}, part));
+            const DmaSegment segment = dma_segment(part);
+            TRY(request(k_request_in, sector, { &segment, 1 }));
             sector += part.size() / k_sector_size;
             buffer = buffer.subspan(part.size());
         }
@@ -83,17 +86,30 @@ public:
         TRY(check(sector, buffer.size()));
         while (!buffer.empty()) {
             auto part = buffer.first(std::min(buffer.size(), m_max_transfer));
-            TRY(request(k_request_out, sector, part, {}));
+            const DmaSegment segment = dma_segment(part);
+            TRY(request(k_request_out, sector, { &segment, 1 }));
             sector += part.size() / k_sector_size;
             buffer = buffer.subspan(part.size());
         }
         return {};
     }
 
+    Result<> read_parts(u64 sector, std::span<const std::span<u8>> parts) override
+    {
+        return transfer(k_request_in, sector, parts);
+    }
+
+    Result<> write_parts(u64 sector, std::span<const std::span<u8>> parts) override
+    {
+        if (m_read_only)
+            return Errno::EROFS;
+        return transfer(k_request_out, sector, parts);
+    }
+
     Result<> flush() override
     {
         // Without the feature the device has no cache that could lose anything.
-        return m_transport.has(k_flush) ? request(k_request_flush, 0, {}, {}) : Result<> {};
+        return m_transport.has(k_flush) ? request(k_request_flush, 0, {}) : Result<> {};
     }
 
     Result<> discard(u64 sector, u64 count) override
@@ -105,7 +121,7 @@ public:
         u64 most = std::max(m_transport.read_configuration32(36), 1u);
         while (count != 0) {
             u64 part = std::min(count, most);
-            TRY(request(k_request_discard, sector, {}, {}, static_cast<u32>(part)));
+            TRY(request(k_request_discard, sector, {}, static_cast<u32>(part)));
             sector += part;
             count -= part;
         }
@@ -121,7 +137,31 @@ private:
         return {};
     }
 
-    Result<> request(u32 type, u64 sector, std::span<const u8> readable, std::span<u8> writable, u32 discard_count = 0)
+    /// The parts in as few requests as the device's limits allow. None is longer than m_max_transfer.
+    Result<> transfer(u32 type, u64 sector, std::span<const std::span<u8>> parts)
+    {
+        usize length = 0;
+        for (std::span<u8> part : parts)
+            length += part.size();
+        TRY(check(sector, length));
+        while (!parts.empty()) {
+            std::array<DmaSegment, k_max_parts> segments;
+            usize count = 0;
+            usize bytes = 0;
+            while (count < std::min(parts.size(), m_max_parts) && bytes + parts[count].size() <= m_max_transfer) {
+                segments[count] = dma_segment(parts[count]);
+                bytes += parts[count++].size();
+            }
+            if (count == 0)
+                return Errno::EINVAL;
+            TRY(request(type, sector, std::span(segments).first(count)));
+            sector += bytes / k_sector_size;
+            parts = parts.subspan(count);
+        }
+        return {};
+    }
+
+    Result<> request(u32 type, u64 sector, std::span<const DmaSegment> data, u32 discard_count = 0)
     {
         auto envelope = TRY(make<Envelope>());
         envelope->type = type;
@@ -129,14 +169,17 @@ private:
         envelope->range_sector = sector;
         envelope->range_count = discard_count;
         std::span<u8> bytes(reinterpret_cast<u8*>(envelope.get()), sizeof(Envelope));
-        std::array<DmaSegment, 2> out { dma_segment(bytes.first(discard_count == 0 ? k_head_size : 2 * k_head_size)) };
-        std::array<DmaSegment, 2> in {};
+        std::array<DmaSegment, k_max_parts + 1> out;
+        std::array<DmaSegment, k_max_parts + 1> in;
         usize out_count = 1;
         usize in_count = 0;
-        if (!readable.empty())
-            out[out_count++] = dma_segment(readable);
-        if (!writable.empty())
-            in[in_count++] = dma_segment(writable);
+        out[0] = dma_segment(bytes.first(discard_count == 0 ? k_head_size : 2 * k_head_size));
+        for (const DmaSegment& segment : data) {
+            if (type == k_request_in)
+                in[in_count++] = segment;
+            else
+                out[out_count++] = segment;
+        }
         in[in_count++] = dma_segment(bytes.subspan(offsetof(Envelope, status), 1));
         TRY(m_queue.exchange(std::span(out).first(out_count), std::span(in).first(in_count)));
         u8 status = __atomic_load_n(&envelope->status, __ATOMIC_RELAXED);
@@ -156,6 +199,7 @@ private:
     Transport& m_transport;
     RequestQueue m_queue;
     usize m_max_transfer { 1_MiB };
+    usize m_max_parts { k_max_parts };
 };
 
 Result<> initialize_block_devices()
