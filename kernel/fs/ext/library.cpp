@@ -303,11 +303,6 @@ void ext2fs_inode_alloc_stats2(ext2_filsys fs, ext2_ino_t number, int in_use, in
     static_cast<eremite::ext::Library*>(fs->priv_data)->group_changed(group, false);
 }
 
-void ext2fs_inode_alloc_stats(ext2_filsys fs, ext2_ino_t number, int in_use)
-{
-    ext2fs_inode_alloc_stats2(fs, number, in_use, 0);
-}
-
 void ext2fs_block_alloc_stats_range(ext2_filsys fs, blk64_t block, blk_t count, int in_use)
 {
     auto& library = *static_cast<eremite::ext::Library*>(fs->priv_data);

@@ -10,6 +10,8 @@ for tool in sqlite3 mke2fs e2fsck debugfs; do
     command -v $tool >/dev/null || { echo "$tool is missing"; exit 77; }
 done
 
+image=$("$EREMITE" build --arch "$ARCH" --isolation "$ISOLATION" --disk sqlite | tail -n 1)
+
 # Transactions that each say, once they are committed, which one it was.
 mkdir root
 {
@@ -31,7 +33,7 @@ killed_after() {
     shift
     rm -f qemu.pid output
     "$EREMITE" run --arch "$ARCH" --isolation "$ISOLATION" --memory 128M --timeout 120 --env HOME=/ --root root \
-        --qemu-args "-pidfile $PWD/qemu.pid" "$@" sqlite /mnt/database "PRAGMA journal_mode=$mode" \
+        --qemu-args "-pidfile $PWD/qemu.pid" "$@" "$image" /mnt/database "PRAGMA journal_mode=$mode" \
         ".read /transactions.sql" </dev/null >output 2>errors &
     local tool=$!
     for ((waited = 0; waited < 1000; waited++)); do
