@@ -10,8 +10,8 @@ guest=10.0.0.2
 guest_memory=64M
 
 fail() {
-    if [ -e console ]; then tail -n 20 console; fi
-    echo "FAIL: $*"
+    if [ -e console ]; then tail -n 20 console >&2; fi
+    echo "FAIL: $*" >&2
     exit 1
 }
 skip() { echo "$*"; exit 77; }
