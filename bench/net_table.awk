@@ -7,7 +7,7 @@ BEGIN { FS = "\t"; split("P S R", kinds, " "); title["P"] = "round trip, us"; ti
 $4 != "FAILED" && NF > 5 {
     # P: label kind size n secs rt/s median_us ...; S, R: label kind size n secs MB/s kmsg/s
     key = $1 SUBSEP $2 SUBSEP $3
-    values[key, ++count[key]] = $2 == "P" ? $7 : $6
+    values[key, ++count[key]] = $2 == "P" || $2 == "F" ? $7 : $6
     sizes[$3] = 1
 }
 $4 == "FAILED" { failed[$1 SUBSEP $2 SUBSEP $3]++ }
@@ -31,7 +31,8 @@ END {
     n = 0
     for (s in sizes) order[++n] = s + 0
     for (i = 2; i <= n; i++) for (j = i; j > 1 && order[j - 1] > order[j]; j--) { t = order[j]; order[j] = order[j - 1]; order[j - 1] = t }
-    printf "\nWall time, medians (± half the range)\n\n| | size | Linux guest | Eremite | times better |\n|---|---:|---:|---:|---:|\n"
+    printf "\nWall time, medians (± half the range); the floor is a UDP datagram reflected by the driver, without a stack\n\n"
+    printf "| | size | Linux guest | Eremite | times better | floor | times the floor |\n|---|---:|---:|---:|---:|---:|---:|\n"
     printf "{" > json
     first = 1
     for (k = 1; k <= 3; k++) {
@@ -40,8 +41,10 @@ END {
             s = order[i]
             l = median("linux" SUBSEP kind SUBSEP s); e = median("eremite" SUBSEP kind SUBSEP s)
             ratio = l == "" || e == "" || l * e == 0 ? "-" : sprintf("%.2f", kind == "P" ? l / e : e / l)
-            printf "| %s | %d | %s | %s | %s |\n", title[kind], s, shown("linux" SUBSEP kind SUBSEP s), shown("eremite" SUBSEP kind SUBSEP s), ratio
-            printf "%s\"%s %d\": {\"linux\": %s, \"eremite\": %s}", first ? "" : ", ", kind, s, l == "" ? "null" : l, e == "" ? "null" : e > json
+            f = kind == "P" ? median("floor" SUBSEP "F" SUBSEP s) : ""
+            above = f == "" || e == "" || f == 0 ? "" : sprintf("%.2f", e / f)
+            printf "| %s | %d | %s | %s | %s | %s | %s |\n", title[kind], s, shown("linux" SUBSEP kind SUBSEP s), shown("eremite" SUBSEP kind SUBSEP s), ratio, f == "" ? "" : shown("floor" SUBSEP "F" SUBSEP s), above
+            printf "%s\"%s %d\": {\"linux\": %s, \"eremite\": %s, \"floor\": %s}", first ? "" : ", ", kind, s, l == "" ? "null" : l, e == "" ? "null" : e, f == "" ? "null" : f > json
             first = 0
         }
     }

@@ -1,6 +1,7 @@
 /* netbench: message-size benchmark over one TCP connection per cell.
  *   netbench serve PORT            (guest)  single thread, no fork, one client at a time
  *   netbench run HOST PORT [opts]  (host)   prints TSV
+ *   netbench ping HOST PORT [opts] (host)   round trips of UDP datagrams that HOST reflects (bench/floor), as kind F
  * opts: -t SECONDS (target per cell, default 1.0)  -s SIZE (only this size)  -k PSR (only these kinds)
  *       -l LABEL (first column)  -c 1 (last column: server's ticks per message)
  * Only POSIX sockets + clock_gettime (client only).  The server needs no clock, no
@@ -304,12 +305,63 @@ static int run(int ac, char** av)
         }
     return 0;
 }
+static int ping(int ac, char** av)
+{
+    static const uint32_t sizes[] = { 1, 8, 64, 256, 1024 };
+    struct sockaddr_in a;
+    struct timeval tv = { 0, 200000 };
+    const char* label = 0;
+    double target = 1.0, t0, t, u;
+    int i, fd = socket(AF_INET, SOCK_DGRAM, 0);
+    memset(&a, 0, sizeof a);
+    a.sin_family = AF_INET;
+    a.sin_port = htons(atoi(av[1]));
+    for (i = 2; i + 1 < ac; i += 2) {
+        if (!strcmp(av[i], "-t"))
+            target = atof(av[i + 1]);
+        else if (!strcmp(av[i], "-l"))
+            label = av[i + 1];
+    }
+    if (inet_pton(AF_INET, av[0], &a.sin_addr) != 1 || connect(fd, (struct sockaddr*)&a, sizeof a)) {
+        perror("ping");
+        return 2;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    for (i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) {
+        size_t m = 0, lost = 0;
+        for (t0 = t = now(); t - t0 < target && lost < 20; t = u) {
+            if (send(fd, buf, sizes[i], 0) != (ssize_t)sizes[i] || recv(fd, buf, sizes[i], 0) != (ssize_t)sizes[i]) {
+                lost++;
+                u = now();
+                continue;
+            }
+            u = now();
+            if (m < MAXSAMP)
+                samp[m++] = (float)((u - t) * 1e6);
+        }
+        if (label)
+            printf("%s\t", label);
+        if (m == 0) {
+            printf("F\t%u\tFAILED\n", sizes[i]);
+            continue;
+        }
+        qsort(samp, m, sizeof *samp, cmpf);
+        printf("F\t%u\t%zu\t%.3f\t%.1f\t%.1f\t%.1f\n", sizes[i], m, t - t0, m / (t - t0), samp[m / 2],
+            samp[m - 1 - m / 100]);
+        fflush(stdout);
+    }
+    return 0;
+}
 int main(int ac, char** av)
 {
     if (ac >= 3 && !strcmp(av[1], "serve"))
         return serve(atoi(av[2]));
     if (ac >= 4 && !strcmp(av[1], "run"))
         return run(ac - 2, av + 2);
-    fprintf(stderr, "usage: netbench serve PORT | run HOST PORT [-t s] [-s size] [-k PSR] [-l label] [-c 1]\n");
+    if (ac >= 4 && !strcmp(av[1], "ping"))
+        return ping(ac - 2, av + 2);
+    fprintf(stderr,
+        "usage: netbench serve PORT | run HOST PORT [-t s] [-s size] [-k PSR] [-l label] [-c 1]"
+        " | ping HOST PORT [-t s] [-l label]\n");
     return 2;
 }

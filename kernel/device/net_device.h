@@ -92,6 +92,8 @@ public:
     /// Likewise, but `taker` is asked first for short frames, as long as none before them is in the list: so they keep
     /// their order. Returns how many there were of both.
     virtual usize receive_through(ShortFrameTaker&, PacketList& list, usize budget) { return receive(list, budget); }
+    /// Whether receive() would find anything to do. Cheap; what it misses is found at the next look.
+    virtual bool has_frames() { return true; }
     /// From now on an arrival calls device_ready(). Returns true if packets already wait: nothing was armed, poll
     /// again.
     virtual bool enable_receive_interrupts() = 0;

@@ -141,8 +141,12 @@ Result<Packet> Packet::create(u32 headroom, u32 length)
 void Packet::destroy()
 {
     PacketStorage* storage = std::exchange(m_storage, nullptr);
-    for (Fragment& fragment : storage->used())
-        fragment.buffer = nullptr;
+    if (storage->count == 1) [[likely]] {
+        storage->fragments[storage->first].buffer = nullptr;
+    } else {
+        for (Fragment& fragment : storage->used())
+            fragment.buffer = nullptr;
+    }
     storage->offload = {};
     storage->length = 0;
     storage->first = 0;
@@ -255,7 +259,21 @@ bool Packet::copy_out(u32 offset, std::span<u8> destination)
     return destination.empty();
 }
 
-Result<Packet> Packet::share(u32 offset, u32 length)
+/// Of one fragment.
+Result<Packet> Packet::share_front(u32 length)
+{
+    Fragment& own = fragment(0);
+    Packet result = TRY(create());
+    Fragment& shared = result.m_storage->fragments[0];
+    shared.buffer = own.buffer;
+    shared.offset = own.offset;
+    shared.length = length;
+    result.m_storage->count = 1;
+    result.m_storage->length = length;
+    return result;
+}
+
+Result<Packet> Packet::share_slow(u32 offset, u32 length)
 {
     if (u64 { offset } + length > m_storage->length)
         return Errno::EINVAL;

@@ -32,6 +32,7 @@ public:
     static Result<RefPtr<Buffer>> create(Size size);
 
     u32 capacity() const { return capacity_of(m_size); }
+    std::span<const u8> bytes() const { return const_cast<Buffer*>(this)->bytes(); }
     std::span<u8> bytes()
     {
 #pragma clang unsafe_buffer_usage begin // the allocation is the header and capacity() bytes: see create()
@@ -192,6 +193,8 @@ private:
     std::span<u8> prepend_slow(u32 length);
     void note_prepended(u32 length);
     void pull_slow(u32 length);
+    Result<Packet> share_front(u32 length);
+    Result<Packet> share_slow(u32 offset, u32 length);
     u8* note_bytes();
 
     PacketStorage* m_storage { nullptr };
@@ -343,6 +346,13 @@ inline std::span<u8> Packet::grow_tail(u32 length, bool sole_writer)
     last.length += length;
     m_storage->length += length;
     return last.buffer->bytes(end, length);
+}
+
+inline Result<Packet> Packet::share(u32 offset, u32 length)
+{
+    if (offset == 0 && m_storage->count == 1 && length <= m_storage->length) [[likely]]
+        return share_front(length);
+    return share_slow(offset, length);
 }
 
 inline void Packet::claim_headroom()

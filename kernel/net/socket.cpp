@@ -67,6 +67,18 @@ usize Socket::store_integer(std::span<u8> value, int number)
     return store(value, bytes_of(number));
 }
 
+Result<usize> Socket::send_bytes(const IoBuffer& data, u32 flags, bool nonblocking)
+{
+    SendRequest request { .data = IoCursor({ &data, 1 }), .flags = flags, .nonblocking = nonblocking };
+    return send(request);
+}
+
+Result<usize> Socket::receive_bytes(const IoBuffer& data, u32 flags, bool nonblocking)
+{
+    ReceiveRequest request { .data = IoCursor({ &data, 1 }), .flags = flags, .nonblocking = nonblocking };
+    return receive(request);
+}
+
 Nanoseconds Socket::current_time() const
 {
     return m_stack ? m_stack->now() : arch::now();

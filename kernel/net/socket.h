@@ -102,6 +102,9 @@ public:
     virtual Result<> connect(const SocketAddress&, bool nonblocking) = 0;
     virtual Result<usize> send(SendRequest&) = 0;
     virtual Result<usize> receive(ReceiveRequest&) = 0;
+    /// The same for one buffer, without address and attachments.
+    virtual Result<usize> send_bytes(const IoBuffer& data, u32 flags, bool nonblocking);
+    virtual Result<usize> receive_bytes(const IoBuffer& data, u32 flags, bool nonblocking);
     /// SHUT_*.
     virtual Result<> shutdown(int how) = 0;
     /// The last descriptor is gone. Idempotent.

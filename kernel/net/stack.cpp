@@ -225,9 +225,21 @@ void Stack::flush_interfaces()
         interface->flush();
 }
 
-void Stack::finish()
+bool Stack::has_work()
 {
-    flush();
+    if (m_loopback_device.has_packets() || m_tcp.has_pending() || m_ready.load(std::memory_order_relaxed) != 0
+        || m_needs_flush.load(std::memory_order_relaxed))
+        return true;
+    for (Interface* interface : interfaces().subspan(1)) {
+        if (interface->device().has_frames())
+            return true;
+    }
+    Nanoseconds deadline = next_deadline();
+    return deadline != Nanoseconds::max() && m_environment.may_be_due(deadline);
+}
+
+void Stack::finish_pending()
+{
     // What we sent to ourselves may be answered at once, and so on; a bounded number of turns is enough for an
     // exchange.
     for (int turn = 0; turn < 64 && (m_loopback_device.has_packets() || m_tcp.has_pending()); ++turn) {
@@ -254,20 +266,30 @@ Nanoseconds Stack::deadline_passed()
 
 bool Stack::enable_interrupts()
 {
+    if (m_loopback_device.has_packets())
+        return true;
+    // What has come since they were switched on has its interrupt on its way.
+    if (m_interrupts_on.load(std::memory_order_acquire))
+        return false;
+    m_interrupts_on.store(true, std::memory_order_release);
     bool waiting = false;
-    for (Interface* interface : interfaces())
+    for (Interface* interface : interfaces().subspan(1))
         waiting = interface->device().enable_receive_interrupts() || waiting;
+    if (waiting)
+        m_interrupts_on.store(false, std::memory_order_release);
     return waiting;
 }
 
 void Stack::disable_interrupts()
 {
+    m_interrupts_on.store(false, std::memory_order_release);
     for (Interface* interface : interfaces())
         interface->device().disable_receive_interrupts();
 }
 
 void Stack::device_ready(NetDevice&)
 {
+    m_interrupts_on.store(false, std::memory_order_release);
     m_ready.store(1, std::memory_order_relaxed);
     m_environment.work_arrived();
 }

@@ -84,7 +84,14 @@ public:
     /// Processes what is there. True if there was anything; false also when another thread is at it.
     bool poll(IfBusy = IfBusy::Leave);
     /// Tells devices of what was queued, and delivers what was sent to ourselves.
-    void finish();
+    void finish()
+    {
+        flush();
+        if (m_loopback_device.has_packets() || m_tcp.has_pending()) [[unlikely]]
+            finish_pending();
+    }
+    /// Whether poll() would find anything to do.
+    bool has_work();
     /// When poll() has to be called at the latest. max(): only when a device says so.
     Nanoseconds next_deadline() const { return m_timers.next_deadline(); }
     /// For the environment's timer, when it fires. What was due may have moved since, and nobody told the environment;
@@ -145,6 +152,7 @@ private:
     bool may_send_icmp_error(const IpInfo& info, Packet& packet);
     bool poll_device(Interface& interface) REQUIRES(m_poll_lock);
     bool run_timers() REQUIRES(m_poll_lock);
+    void finish_pending();
     void flush()
     {
         if (m_needs_flush.load(std::memory_order_relaxed))
@@ -185,6 +193,8 @@ private:
     Nanoseconds m_poll_time {}; // of whoever polls; zero: not looked at yet
     std::atomic<u32> m_ready { 0 };
     std::atomic<bool> m_needs_flush { false };
+    /// All devices' interrupts for arrivals have been on since anybody asked last.
+    std::atomic<bool> m_interrupts_on { false };
 
     SpinLock m_lock;
     std::array<IpAddress, 4> m_nameservers GUARDED_BY(m_lock) {};

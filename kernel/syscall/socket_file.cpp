@@ -48,25 +48,36 @@ Result<RefPtr<File>> SocketFile::create(net::SocketRef socket, u32 flags)
     return RefPtr<File>(file.release_value());
 }
 
-Result<usize> send_on(net::Socket& socket, net::SendRequest& request)
+namespace {
+
+Result<usize> with_signal(net::Socket& socket, Result<usize> sent, u32 flags)
 {
-    auto sent = socket.send(request);
-    if (sent.is_error() && sent.error() == Errno::EPIPE && (request.flags & abi::k_msg_nosignal) == 0
+    if (sent.is_error() && sent.error() == Errno::EPIPE && (flags & abi::k_msg_nosignal) == 0
         && socket.type() != abi::k_sock_dgram)
         send_kernel_signal(abi::k_sigpipe, arch::current_thread());
     return sent;
 }
 
+} // namespace
+
+Result<usize> send_on(net::Socket& socket, net::SendRequest& request)
+{
+    return with_signal(socket, socket.send(request), request.flags);
+}
+
+Result<usize> send_on(net::Socket& socket, const IoBuffer& data, u32 flags, bool nonblocking)
+{
+    return with_signal(socket, socket.send_bytes(data, flags, nonblocking), flags);
+}
+
 Result<usize> SocketFile::read(IoBuffer buffer)
 {
-    net::ReceiveRequest request { .data = net::IoCursor({ &buffer, 1 }), .nonblocking = is_nonblocking() };
-    return m_socket->receive(request);
+    return m_socket->receive_bytes(buffer, 0, is_nonblocking());
 }
 
 Result<usize> SocketFile::write(IoBuffer buffer)
 {
-    net::SendRequest request { .data = net::IoCursor({ &buffer, 1 }), .nonblocking = is_nonblocking() };
-    return send_on(*m_socket, request);
+    return send_on(*m_socket, buffer, 0, is_nonblocking());
 }
 
 Result<usize> SocketFile::read_vector(std::span<const abi::IoVector> vectors)

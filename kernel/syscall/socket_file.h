@@ -30,6 +30,7 @@ private:
 
 /// Sends, and raises SIGPIPE where Linux does.
 Result<usize> send_on(net::Socket& socket, net::SendRequest& request);
+Result<usize> send_on(net::Socket& socket, const IoBuffer& data, u32 flags, bool nonblocking);
 
 /// Buffers made of an iovec, few without allocation.
 class MessageBuffers {

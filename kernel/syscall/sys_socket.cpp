@@ -154,20 +154,42 @@ Result<long> sys_getpeername(int fd, UserPointer<u8> address, UserPointer<u32> l
     return 0;
 }
 
+namespace {
+
+[[gnu::noinline]] Result<usize> send_to(
+    net::Socket& socket, const IoBuffer& data, u32 flags, bool nonblocking, UserPointer<u8> address, u32 length)
+{
+    net::SocketAddress destination;
+    TRY(read_socket_address(address, length, destination));
+    net::SendRequest request {
+        .data = net::IoCursor({ &data, 1 }), .flags = flags, .nonblocking = nonblocking, .destination = &destination
+    };
+    return send_on(socket, request);
+}
+
+[[gnu::noinline]] Result<usize> receive_from(net::Socket& socket, const IoBuffer& data, u32 flags, bool nonblocking,
+    UserPointer<u8> address, UserPointer<u32> length)
+{
+    net::SocketAddress source;
+    net::ReceiveRequest request {
+        .data = net::IoCursor({ &data, 1 }), .flags = flags, .nonblocking = nonblocking, .source = &source
+    };
+    usize received = TRY(socket.receive(request));
+    TRY(write_socket_address(source, address, length));
+    return received;
+}
+
+} // namespace
+
 Result<long> sys_sendto(int fd, UserPointer<u8> buffer, usize size, u32 flags, UserPointer<u8> address, u32 length)
 {
     BorrowedSocket socket(fd);
     TRY(socket.check());
     IoBuffer data { UserBytes(buffer, std::min(size, abi::k_max_transfer)) };
-    net::SendRequest request {
-        .data = net::IoCursor({ &data, 1 }), .flags = flags, .nonblocking = socket.is_nonblocking(flags)
-    };
+    bool nonblocking = socket.is_nonblocking(flags);
     if (address.is_null()) [[likely]]
-        return static_cast<long>(TRY(send_on(*socket, request)));
-    net::SocketAddress destination;
-    TRY(read_socket_address(address, length, destination));
-    request.destination = &destination;
-    return static_cast<long>(TRY(send_on(*socket, request)));
+        return static_cast<long>(TRY(send_on(*socket, data, flags, nonblocking)));
+    return static_cast<long>(TRY(send_to(*socket, data, flags, nonblocking, address, length)));
 }
 
 Result<long> sys_recvfrom(
@@ -176,16 +198,10 @@ Result<long> sys_recvfrom(
     BorrowedSocket socket(fd);
     TRY(socket.check());
     IoBuffer data { UserBytes(buffer, std::min(size, abi::k_max_transfer)) };
-    net::ReceiveRequest request {
-        .data = net::IoCursor({ &data, 1 }), .flags = flags, .nonblocking = socket.is_nonblocking(flags)
-    };
+    bool nonblocking = socket.is_nonblocking(flags);
     if (address.is_null()) [[likely]]
-        return static_cast<long>(TRY(socket->receive(request)));
-    net::SocketAddress source;
-    request.source = &source;
-    usize received = TRY(socket->receive(request));
-    TRY(write_socket_address(source, address, length));
-    return static_cast<long>(received);
+        return static_cast<long>(TRY(socket->receive_bytes(data, flags, nonblocking)));
+    return static_cast<long>(TRY(receive_from(*socket, data, flags, nonblocking, address, length)));
 }
 
 Result<long> sys_shutdown(int fd, int how)

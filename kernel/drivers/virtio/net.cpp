@@ -235,7 +235,27 @@ Packet NetDriver::assemble(ReceiveBuffer first, u32 length, u16 count)
     return packet;
 }
 
-bool NetDriver::receive_one(ShortFrameTaker* taker, PacketList& list)
+/// Offers a short frame in the device's buffer, which then goes straight back.
+bool NetDriver::offer_short(ShortFrameTaker& taker)
+{
+    Virtqueue::Completion completion;
+    if (!m_receive->look(completion) || completion.length > sizeof(Header) + k_copy_limit
+        || completion.length < sizeof(Header))
+        return false;
+    // The device is done with it, and nothing keeps it: until it is offered again it is ours.
+    auto bytes = static_cast<const Buffer*>(completion.token)->bytes().first(completion.length);
+    Header header;
+    __builtin_memcpy(&header, bytes.data(), sizeof(Header));
+    bool is_plain = header.segmentation == 0 && (header.flags & (k_needs_checksum | k_data_valid)) != 0
+        && (header.buffer_count == 1 || !m_merges);
+    if (!is_plain || !taker.take(bytes.subspan(sizeof(Header))))
+        return false;
+    m_receive->offer_again(completion);
+    count_received(completion.length - static_cast<u32>(sizeof(Header)));
+    return true;
+}
+
+bool NetDriver::receive_one(PacketList& list)
 {
     ReceiveBuffer buffer;
     u32 length;
@@ -255,14 +275,7 @@ bool NetDriver::receive_one(ShortFrameTaker* taker, PacketList& list)
     }
     u32 payload = length - static_cast<u32>(sizeof(Header));
     Packet packet;
-    bool is_short = count == 1 && payload <= k_copy_limit;
-    bool is_plain = header.segmentation == 0 && (header.flags & (k_needs_checksum | k_data_valid)) != 0;
-    if (is_short && is_plain && taker && taker->take(bytes.subspan(sizeof(Header), payload))) {
-        repost(std::move(buffer));
-        count_received(payload);
-        return true;
-    }
-    if (is_short) {
+    if (count == 1 && payload <= k_copy_limit) {
         if (auto created = Packet::create(0, payload); created.has_value()) {
             packet = created.release_value();
             std::ranges::copy(buffer.bytes().subspan(sizeof(Header), payload), packet.head().begin());
@@ -283,18 +296,30 @@ bool NetDriver::receive_one(ShortFrameTaker* taker, PacketList& list)
 
 usize NetDriver::receive_frames(ShortFrameTaker* taker, PacketList& list, usize budget)
 {
-    if (m_needs_reset.load(std::memory_order_relaxed)) [[unlikely]]
+    if (m_needs_reset.load(std::memory_order_relaxed)) [[unlikely]] {
         recover();
+        notify_client(); // who thought that interrupts are on
+    }
     // Looked at without the lock: what is missed comes with the next look.
-    auto* queue = m_live_receive.load(std::memory_order_acquire);
-    if (queue && !queue->has_completions() && !m_lacks_buffers.load(std::memory_order_relaxed))
+    if (!has_frames())
         return 0;
     Locked lock(m_receive_lock);
     usize count = 0;
-    while (count < budget && receive_one(list.is_empty() ? taker : nullptr, list))
+    while (count < budget && m_receive->has_completions()
+        && ((taker && list.is_empty() && offer_short(*taker)) || receive_one(list)))
         ++count;
-    fill_receive_queue();
+    // The device has enough others: it is told of some at a time.
+    if (!list.is_empty() || m_receive->unpublished() >= std::min(16, m_receive_buffers / 4)
+        || m_lacks_buffers.load(std::memory_order_relaxed))
+        fill_receive_queue();
     return count;
+}
+
+bool NetDriver::has_frames()
+{
+    auto* queue = m_live_receive.load(std::memory_order_acquire);
+    return !queue || queue->has_completions() || m_lacks_buffers.load(std::memory_order_relaxed)
+        || m_needs_reset.load(std::memory_order_relaxed);
 }
 
 bool NetDriver::enable_receive_interrupts()

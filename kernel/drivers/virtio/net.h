@@ -49,6 +49,7 @@ public:
     {
         return receive_frames(&taker, list, budget);
     }
+    bool has_frames() override;
     bool enable_receive_interrupts() override;
     void disable_receive_interrupts() override;
     Result<> set_mac(MacBytes mac) override;
@@ -76,7 +77,8 @@ private:
     void recover();
     void fill_receive_queue() REQUIRES(m_receive_lock);
     usize receive_frames(ShortFrameTaker* taker, PacketList& list, usize budget);
-    bool receive_one(ShortFrameTaker* taker, PacketList& list) REQUIRES(m_receive_lock);
+    bool offer_short(ShortFrameTaker& taker) REQUIRES(m_receive_lock);
+    bool receive_one(PacketList& list) REQUIRES(m_receive_lock);
     Packet assemble(ReceiveBuffer first, u32 length, u16 count) REQUIRES(m_receive_lock);
     void count_received(u32 length) REQUIRES(m_receive_lock);
     void repost(ReceiveBuffer buffer) REQUIRES(m_receive_lock);

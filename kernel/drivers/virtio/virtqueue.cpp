@@ -208,6 +208,27 @@ bool Virtqueue::has_completions() const
 
 bool Virtqueue::pop(Completion& completion)
 {
+    if (!look(completion))
+        return false;
+    take(completion);
+    return true;
+}
+
+void Virtqueue::take(const Completion& completion)
+{
+    ++m_last_used;
+    release(completion.head);
+}
+
+void Virtqueue::offer_again(const Completion& completion)
+{
+    ++m_last_used;
+    --m_outstanding;
+    offer(completion.head);
+}
+
+bool Virtqueue::look(Completion& completion)
+{
     if (m_broken)
         return false;
     u16 waiting = static_cast<u16>(load_acquire(m_device[k_index]) - m_last_used);
@@ -220,7 +241,7 @@ bool Virtqueue::pop(Completion& completion)
     const UsedElement& element = m_used[m_last_used & (m_options.size - 1)];
     u32 id = load(element.id);
     u32 length = load(element.length);
-    if (id >= m_options.size || m_chains[id].descriptors == 0) {
+    if (id >= m_options.size || m_chains[id].descriptors == 0) [[unlikely]] {
         shut("the device is done with a buffer that it doesn't have");
         return false;
     }
@@ -228,15 +249,22 @@ bool Virtqueue::pop(Completion& completion)
         shut("the device claims to have written more than there is room");
         return false;
     }
-    ++m_last_used;
-    completion = { m_chains[id].token, length };
-    release(static_cast<u16>(id));
+    completion = { m_chains[id].token, length, static_cast<u16>(id) };
     return true;
 }
 
 void Virtqueue::release(u16 head)
 {
     Chain& chain = m_chains[head];
+    --m_outstanding;
+    if (chain.descriptors == 1 && chain.indirect_table == k_none) [[likely]] {
+        m_next[head] = m_first_free;
+        m_first_free = head;
+        ++m_free_count;
+        chain.descriptors = 0;
+        chain.token = nullptr;
+        return;
+    }
     if (chain.indirect_table != k_none) {
         // Its capacity was reserved for all of them.
         ASSERT(m_free_tables.try_append(chain.indirect_table).has_value());
@@ -250,7 +278,6 @@ void Virtqueue::release(u16 head)
     m_free_count += chain.descriptors;
     chain.descriptors = 0;
     chain.token = nullptr;
-    --m_outstanding;
 }
 
 bool Virtqueue::enable_interrupts_after(u16 count)

@@ -51,13 +51,21 @@ public:
     /// Shows the device what was pushed. True: it wants to be notified (Transport::notify()).
     bool publish();
     bool has_unpublished() const { return m_published != m_available; }
+    /// How many chains the device has not been told of.
+    u16 unpublished() const { return static_cast<u16>(m_available - m_published); }
 
     struct Completion {
         void* token { nullptr };
         u32 length { 0 }; // bytes that the device says it has written; at most what was writable
+        u16 head { 0 };
     };
     /// Takes back what the device is done with. False if there is nothing.
     bool pop(Completion& completion);
+    /// The two steps of pop(): looks at the next completion; then take() gives its descriptors back, or offer_again()
+    /// gives the same chain to the device once more, with the next publish().
+    bool look(Completion& completion);
+    void take(const Completion& completion);
+    void offer_again(const Completion& completion);
     /// Whether pop() would give something; one memory read. Any context.
     bool has_completions() const;
     /// How many chains the device has.

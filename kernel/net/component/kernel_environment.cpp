@@ -132,7 +132,7 @@ Result<> KernelEnvironment::wait(
     if (spin(stack, condition, context, deadline))
         return leave({});
     while (true) {
-        while (stack.poll(Stack::IfBusy::HandOver)) {
+        while (stack.has_work() && stack.poll(Stack::IfBusy::HandOver)) {
             stack.finish();
             if (condition(context))
                 return leave({});

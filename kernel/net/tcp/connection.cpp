@@ -6,8 +6,6 @@ namespace eremite::net {
 
 namespace {
 
-/// Messages up to this length pass through the stack of the caller, so that they can join the last buffer of the queue.
-constexpr u32 k_small = 1024;
 /// Messages up to this length are worth waiting for company while the device is busy.
 constexpr u32 k_worth_gathering = 8192;
 
@@ -16,6 +14,7 @@ constexpr u32 k_worth_gathering = 8192;
 TcpConnection::TcpConnection(Tcp& tcp, const TcpKey& key, Path path, const TcpSettings& settings)
     : TcpEntry(Kind::Connection, key)
     , m_tcp(tcp)
+    , m_stack(tcp.stack())
     , m_settings(settings)
     , m_path(std::move(path))
 {
@@ -30,11 +29,6 @@ TcpConnection::~TcpConnection()
 {
     stack().timers().cancel(*this);
     m_tcp.account(-static_cast<i64>(u64 { m_send_memory } + m_receive_memory + m_out_of_order_memory));
-}
-
-Stack& TcpConnection::stack()
-{
-    return m_tcp.stack();
 }
 
 void TcpConnection::set_wait_queue(WaitQueue* queue)
@@ -213,7 +207,7 @@ void TcpConnection::append_small(std::span<const u8> bytes)
     }
     u32 length = static_cast<u32>(bytes.size());
     // Where a stream of small messages piles up, the next ones will want to join.
-    bool piles_up = !m_unsent.is_empty();
+    bool piles_up = !m_unsent.is_empty() || m_snd_una != m_snd_nxt;
     auto size = piles_up || k_packet_headroom + length > Buffer::capacity_of(Buffer::Size::Small) ? Buffer::Size::Page
                                                                                                   : Buffer::Size::Small;
     auto created = Packet::create();
@@ -306,18 +300,15 @@ Result<usize> TcpConnection::send(IoCursor& data, bool more)
                 total += length;
                 continue;
             }
-            bool waits = m_waits_for_device && !m_unsent.is_empty();
-            u32 memory = m_send_memory;
+            if (!more && join_waiting(bytes)) {
+                total += length;
+                continue;
+            }
             u32 before = m_unsent_bytes;
             append_small(bytes);
             if (m_unsent_bytes == before && length > 0)
                 return total > 0 ? Result<usize>(total) : Result<usize>(Errno::ENOBUFS);
             m_more = more;
-            // It joined what goes when the device is idle: nothing else is to be done.
-            if (waits && memory == m_send_memory && m_unsent_bytes < k_gather / 2) [[likely]] {
-                total += length;
-                continue;
-            }
             output(stack().now());
             update_send_room();
         } else {
@@ -345,7 +336,7 @@ Result<usize> TcpConnection::read(IoCursor& data, bool peek)
 {
     usize wanted = data.remaining();
     if (!peek) {
-        if (auto done = read_packet(data, wanted); done.is_error() || done.value() > 0)
+        if (auto done = read_packet(data); done.is_error() || done.value() > 0)
             return done;
     }
     PacketList taken;
@@ -426,47 +417,6 @@ Result<usize> TcpConnection::read(IoCursor& data, bool peek)
     if (copied.is_error() && done == 0)
         return copied.error();
     return done;
-}
-
-/// Where one packet is all there is, or all that is wanted. 0: it is not so, nothing was done.
-Result<usize> TcpConnection::read_packet(IoCursor& data, usize wanted)
-{
-    Packet packet;
-    {
-        Locked lock(m_lock);
-        Packet* first = m_receive_queue.first();
-        if (!first || m_reading || (m_receive_queue.count() > 1 && first->length() < wanted))
-            return usize { 0 };
-        m_reading = true;
-        packet = m_receive_queue.pop_front();
-        u32 memory = packet.memory_size();
-        m_receive_memory -= memory;
-        m_tcp.account(-static_cast<i64>(memory));
-    }
-    u32 done = 0;
-    Result<> copied;
-    for (u32 i = 0; i < packet.fragment_count() && done < wanted; ++i) {
-        auto bytes = packet.fragment(i).bytes();
-        bytes = bytes.first(std::min(bytes.size(), wanted - done));
-        copied = data.put(bytes);
-        if (copied.is_error())
-            break;
-        done += static_cast<u32>(bytes.size());
-    }
-    Locked lock(m_lock);
-    m_reading = false;
-    if (done < packet.length()) {
-        packet.pull(done);
-        m_receive_memory += packet.memory_size();
-        m_tcp.account(packet.memory_size());
-        m_receive_queue.push_front(std::move(packet));
-        notify(abi::k_pollin);
-    }
-    if (done > 0)
-        after_read(done);
-    if (copied.is_error() && done == 0)
-        return copied.error();
-    return usize { done };
 }
 
 void TcpConnection::after_read(usize length)

@@ -87,6 +87,9 @@ public:
     /// Payload of a super-segment.
     static constexpr u32 k_max_super_segment = 64000;
     static constexpr u8 k_window_scale = 7;
+    /// Messages up to this length pass through the stack of the caller, so that they can join the last buffer of the
+    /// queue.
+    static constexpr u32 k_small = 1024;
     /// So much of small messages goes at once, though the device is not done with what went before.
     static constexpr u32 k_gather = 32768;
 
@@ -111,6 +114,9 @@ public:
     Result<usize> send(IoCursor& data, bool more);
     /// Gives what is there, up to data.remaining(). 0: the peer is done. EAGAIN; ENOTCONN; the pending error.
     Result<usize> read(IoCursor& data, bool peek);
+    /// Short ways of both, for what is usual. 0: it is not, and nothing was done.
+    Result<usize> send_short(const IoBuffer& data);
+    Result<usize> read_packet(IoCursor& data);
     Result<> shutdown_send();
     void shutdown_receive();
     /// The application is done with it: FIN, or RST if data is unread or `abort`.
@@ -170,7 +176,7 @@ private:
     enum class RetransmitKind : u8 { None, Timeout, LossProbe, WindowProbe };
     enum class Recovery : u8 { None, Fast, Timeout };
 
-    Stack& stack();
+    Stack& stack() { return m_stack; }
     static u32 end_of(Packet& packet) { return packet.note<Segment>().sequence + packet.length(); }
     bool is_synchronized() const
     {
@@ -193,10 +199,10 @@ private:
 
     // connection.cpp
     Result<Packet> gather(IoCursor& data, u32 length);
+    bool join_waiting(std::span<const u8> bytes) REQUIRES(m_lock);
     void append_small(std::span<const u8> bytes) REQUIRES(m_lock);
     void append(Packet packet) REQUIRES(m_lock);
     void update_send_room() REQUIRES(m_lock);
-    Result<usize> read_packet(IoCursor& data, usize wanted);
     void after_read(usize length) REQUIRES(m_lock);
     void tune_receive_buffer(Nanoseconds now) REQUIRES(m_lock);
 
@@ -218,6 +224,7 @@ private:
     void schedule_output() REQUIRES(m_lock);
 
     // fast_path.cpp
+    bool acknowledge_last(u32 ack, const TcpHeader& header, Nanoseconds now) REQUIRES(m_lock);
     std::span<u8> reserve_receive(u32 length) REQUIRES(m_lock);
     bool may_transmit_plainly(u32 length, Nanoseconds now) REQUIRES(m_lock);
     bool send_directly(std::span<const u8> bytes, Nanoseconds now) REQUIRES(m_lock);
@@ -277,6 +284,7 @@ private:
     void window_probe(Nanoseconds now) REQUIRES(m_lock);
 
     Tcp& m_tcp;
+    Stack& m_stack;
     SpinLock m_lock;
     std::atomic<State> m_state { State::Closed };
     WaitQueue* m_wait_queue GUARDED_BY(m_lock) { nullptr };

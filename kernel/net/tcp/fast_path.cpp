@@ -4,6 +4,7 @@
 #include "net/stack.h"
 #include "net/tcp/connection.h"
 #include "net/tcp/frame4.h"
+#include "net/tcp/socket.h"
 
 namespace eremite::net {
 
@@ -65,6 +66,51 @@ std::span<u8> TcpConnection::reserve_receive(u32 length)
     return place;
 }
 
+/// An acknowledgment of the one segment that is under way, sent once, with nothing lost: all that process_ack() does
+/// then. False: it is something else.
+bool TcpConnection::acknowledge_last(u32 ack, const TcpHeader& header, Nanoseconds now)
+{
+    if (ack != m_snd_nxt || m_sent.count() != 1 || m_retransmit_kind == RetransmitKind::WindowProbe)
+        return false;
+    Packet* packet = m_sent.first();
+    auto& note = packet->note<Segment>();
+    u32 acknowledged = ack - m_snd_una;
+    if (note.ever_retransmitted || note.lost || note.sacked || packet->fragment_count() != 1
+        || packet->length() != acknowledged)
+        return false;
+    m_snd_wnd = u32 { header.window } << m_handshake.send_scale;
+    m_max_window = std::max(m_max_window, m_snd_wnd);
+    m_snd_wl1 = header.sequence;
+    m_snd_wl2 = ack;
+    m_rack_sent_at = note.sent_at;
+    m_rack_end = ack;
+    m_rack_rtt = now.value() - note.sent_at;
+    m_rtt.sample(Nanoseconds(m_rack_rtt));
+    u32 memory = packet->fragment(0).buffer->allocation_size();
+    m_send_memory -= memory;
+    m_tcp.account(-static_cast<i64>(memory));
+    m_sent.pop_front();
+    m_snd_una = ack;
+    if (seq_less(m_small_end, ack))
+        m_small_end = ack;
+    m_total_acknowledged += acknowledged;
+    m_retries = 0;
+    m_duplicate_acks = 0;
+    m_stalled_since = now;
+    if (m_path.neighbour)
+        m_path.neighbour->confirm(now);
+    if (std::exchange(m_window_limited, false) || m_congestion.in_slow_start())
+        m_congestion.acknowledged(acknowledged, m_rtt.smoothed(), now);
+    m_retransmit_kind = RetransmitKind::None;
+    m_retransmit_at = Nanoseconds::max();
+    i32 before = m_send_room.load(std::memory_order_relaxed);
+    i32 threshold = static_cast<i32>(m_settings.send_limit / 3);
+    update_send_room();
+    if (before <= threshold && m_send_room.load(std::memory_order_relaxed) > threshold)
+        notify(abi::k_pollout | abi::k_pollwrnorm);
+    return true;
+}
+
 bool TcpConnection::receive_expected(const TcpArrival& arrival, Nanoseconds now)
 {
     Locked lock(m_lock);
@@ -96,8 +142,10 @@ bool TcpConnection::receive_expected(const TcpArrival& arrival, Nanoseconds now)
         m_handshake.recent_timestamp = arrival.timestamps->value;
         m_recent_timestamp_at = now;
     }
-    static constexpr TcpOptions k_none;
-    process_ack(arrival.header, k_none, length, now);
+    if (!acknowledge_last(ack, arrival.header, now)) {
+        static constexpr TcpOptions k_none;
+        process_ack(arrival.header, k_none, length, now);
+    }
     if (length > 0) {
         m_receive_mss = std::max(m_receive_mss, std::min(length, 1460u));
         m_rcv_nxt += length;
@@ -230,6 +278,140 @@ bool TcpConnection::transmit_plainly(Packet packet, u32 sequence, u8 flags, Nano
     }
     stack().statistics().ip_out_requests.add();
     return m_path.interface->transmit_frame(packet);
+}
+
+void TcpConnection::note_transmission(u32 length, u8 flags, Nanoseconds now)
+{
+    // Everything we send acknowledges what we have.
+    m_last_ack_sent = m_rcv_nxt;
+    m_unacknowledged = 0;
+    m_ack_now = false;
+    m_delayed_ack_at = Nanoseconds::max();
+    if (length > 0 || (flags & TcpHeader::k_fin) != 0)
+        m_last_sent = now;
+    ++m_segments_out;
+    stack().statistics().tcp_out_segments.add();
+}
+
+/// Puts a message into the queue's last buffer, where that waits for the device anyway: nothing else is to be done.
+bool TcpConnection::join_waiting(std::span<const u8> bytes)
+{
+    u32 length = static_cast<u32>(bytes.size());
+    if (!m_waits_for_device || m_unsent.is_empty() || m_unsent_bytes + length >= k_gather / 2)
+        return false;
+    // Nobody but the send queue writes behind what it has queued.
+    auto place = m_unsent.last()->grow_tail(length, true);
+    if (place.empty())
+        return false;
+    __builtin_memcpy(place.data(), bytes.data(), length);
+    m_unsent_bytes += length;
+    m_more = false;
+    return true;
+}
+
+Result<usize> TcpConnection::send_short(const IoBuffer& data)
+{
+    usize length = data.size();
+    if (length == 0 || length > k_small || m_send_room.load(std::memory_order_relaxed) <= 0)
+        return usize { 0 };
+    std::array<u8, k_small> copy;
+    auto bytes = std::span(copy).first(length);
+    TRY(data.read(bytes));
+    Locked lock(m_lock);
+    if (!may_send() || m_fin_queued)
+        return usize { 0 };
+    m_small_writes = true;
+    if (join_waiting(bytes))
+        return length;
+    Nanoseconds now = stack().now();
+    m_more = false;
+    if (!send_directly(bytes, now)) {
+        u32 before = m_unsent_bytes;
+        append_small(bytes);
+        if (m_unsent_bytes == before)
+            return usize { 0 };
+        output(now);
+    }
+    update_send_room();
+    return length;
+}
+
+/// Where one packet is all there is, or all that is wanted. 0: it is not so, nothing was done.
+Result<usize> TcpConnection::read_packet(IoCursor& data)
+{
+    usize wanted = data.remaining();
+    Packet packet;
+    {
+        Locked lock(m_lock);
+        Packet* first = m_receive_queue.first();
+        if (!first || m_reading || (m_receive_queue.count() > 1 && first->length() < wanted))
+            return usize { 0 };
+        m_reading = true;
+        packet = m_receive_queue.pop_front();
+        u32 memory = packet.memory_size();
+        m_receive_memory -= memory;
+        m_tcp.account(-static_cast<i64>(memory));
+    }
+    u32 done = 0;
+    Result<> copied;
+    for (u32 i = 0; i < packet.fragment_count() && done < wanted; ++i) {
+        auto bytes = packet.fragment(i).bytes();
+        bytes = bytes.first(std::min(bytes.size(), wanted - done));
+        copied = data.put(bytes);
+        if (copied.is_error())
+            break;
+        done += static_cast<u32>(bytes.size());
+    }
+    Locked lock(m_lock);
+    m_reading = false;
+    if (done < packet.length()) {
+        packet.pull(done);
+        m_receive_memory += packet.memory_size();
+        m_tcp.account(packet.memory_size());
+        m_receive_queue.push_front(std::move(packet));
+        notify(abi::k_pollin);
+    }
+    if (done > 0)
+        after_read(done);
+    if (copied.is_error() && done == 0)
+        return copied.error();
+    return usize { done };
+}
+
+Result<usize> TcpSocket::send_bytes(const IoBuffer& data, u32 flags, bool nonblocking)
+{
+    TcpConnection* connection = m_fast.load(std::memory_order_acquire);
+    if (connection && (flags & abi::k_msg_more) == 0) [[likely]] {
+        auto sent = connection->send_short(data);
+        if (sent.is_error() || sent.value() > 0) [[likely]] {
+            m_stack->finish();
+            return sent;
+        }
+    }
+    return Socket::send_bytes(data, flags, nonblocking);
+}
+
+Result<usize> TcpSocket::receive_bytes(const IoBuffer& data, u32 flags, bool nonblocking)
+{
+    TcpConnection* connection = m_fast.load(std::memory_order_acquire);
+    constexpr u32 unusual = abi::k_msg_peek | abi::k_msg_waitall | abi::k_msg_trunc;
+    if (!connection || (flags & unusual) != 0 || data.is_empty()) [[unlikely]]
+        return Socket::receive_bytes(data, flags, nonblocking);
+    // What goes wrong while waiting is for the general way to find, and to say.
+    if (!connection->has_news() && !nonblocking) {
+        auto waited = m_stack->wait(m_wait_queue, [&] { return connection->has_news(); }, receive_deadline());
+        if (waited.is_error())
+            return waited.error() == Errno::ETIMEDOUT ? Errno::EAGAIN : waited.error();
+    }
+    if (connection->bytes_to_read() > 0) [[likely]] {
+        IoCursor cursor({ &data, 1 });
+        auto got = connection->read_packet(cursor);
+        if (got.is_error() || got.value() > 0) {
+            m_stack->finish();
+            return got;
+        }
+    }
+    return Socket::receive_bytes(data, flags, nonblocking);
 }
 
 } // namespace eremite::net

@@ -266,19 +266,6 @@ bool TcpConnection::transmit(Packet* segment, u32 sequence, u8 flags, Nanosecond
     return true;
 }
 
-void TcpConnection::note_transmission(u32 length, u8 flags, Nanoseconds now)
-{
-    // Everything we send acknowledges what we have.
-    m_last_ack_sent = m_rcv_nxt;
-    m_unacknowledged = 0;
-    m_ack_now = false;
-    m_delayed_ack_at = Nanoseconds::max();
-    if (length > 0 || (flags & TcpHeader::k_fin) != 0)
-        m_last_sent = now;
-    ++m_segments_out;
-    stack().statistics().tcp_out_segments.add();
-}
-
 Result<> TcpConnection::transmit_with_options(Packet packet, u32 sequence, u8 flags, Nanoseconds now)
 {
     u32 length = packet.length();

@@ -17,6 +17,8 @@ public:
     Result<> connect(const SocketAddress&, bool nonblocking) override;
     Result<usize> send(SendRequest&) override;
     Result<usize> receive(ReceiveRequest&) override;
+    Result<usize> send_bytes(const IoBuffer& data, u32 flags, bool nonblocking) override;
+    Result<usize> receive_bytes(const IoBuffer& data, u32 flags, bool nonblocking) override;
     Result<> shutdown(int how) override;
     void close() override;
     Result<> local_address(SocketAddress&) override;
