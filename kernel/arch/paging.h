@@ -48,6 +48,12 @@ struct AddressLayout {
 /// Root table that translates `address` on this processor now (CR3; TTBR0 or TTBR1 by half).
 PhysicalAddress page_table_root(VirtualAddress address);
 
+/// Whether protection keys are in force (isolation `mpk`, and a processor that has them). Then: what the running thread
+/// may not do with the pages of one of the application's keys, 1: access, 2: write.
+bool keys_are_on();
+void set_key_access(u32 key, u32 denied);
+u32 key_access(u32 key);
+
 /// Forgets this processor's translations of one page, or of all of the application's and kernel's.
 void invalidate_page(VirtualAddress address);
 void invalidate_all(); // only where k_can_invalidate_all

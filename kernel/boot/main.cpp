@@ -5,6 +5,7 @@
 #include "arch/clock.h"
 #include "arch/cpu.h"
 #include "arch/interrupt.h"
+#include "arch/paging.h"
 #include "arch/platform.h"
 #include "base/assert.h"
 #include "base/component.h"
@@ -61,6 +62,12 @@ void kernel_main()
     arch::initialize_clock();
     arch::initialize_interrupts(boot_info());
     boot_trace("clock, interrupts");
+    if constexpr (k_has_keys) {
+        if (arch::keys_are_on())
+            log_info("isolation: protection keys");
+        else
+            log_warning("isolation: no protection keys are in force: as with level stack");
+    }
     initialize_scheduler(arch::boot_stack());
     initialize_address_space(!boot_option("nokaslr").has_value());
     arch::enable_interrupts();

@@ -7,6 +7,7 @@
 #include "fs/procfs.h"
 #include "mm/address_space.h"
 #include "mm/frames.h"
+#include "mm/page_fault.h"
 #include "random/random.h"
 #include "sched/clock.h"
 #include "sched/scheduler.h"
@@ -215,6 +216,8 @@ void statistics(TextSink& sink)
         format_to(sink, "cpu{} {} 0 0 0 0 0 0 0 0 0\n", cpu, busy / online_cpu_count());
     format_to(
         sink, "btime {}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", (realtime_now() - arch::now()).seconds());
+    if constexpr (k_has_keys)
+        format_to(sink, "isolation_violations {}\n", g_isolation_violations.load(std::memory_order_relaxed));
 }
 
 void version(TextSink& sink)

@@ -205,6 +205,17 @@ bool KernelSpace::is_stack_guard(VirtualAddress address) const
     return m_stacks_base != 0 && offset < k_max_stacks * k_stack_slot && offset % k_stack_slot < k_kernel_stack_size;
 }
 
+const char* describe_kernel_address(VirtualAddress address)
+{
+    if (s_kernel_space.is_among_stacks(address))
+        return "kernel stack";
+    if (KernelSpace::contains(address))
+        return "kernel memory or device";
+    if (address.value() >> 63 != 0)
+        return "heap or page table, in the direct map";
+    return nullptr;
+}
+
 Result<VirtualRange> allocate_kernel_stack()
 {
     return s_kernel_space.allocate_stack();

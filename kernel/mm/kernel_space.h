@@ -34,6 +34,11 @@ public:
     Result<VirtualRange> allocate_stack();
     void free_stack(VirtualRange stack);
     bool is_stack_guard(VirtualAddress address) const;
+    /// Whether it lies where kernel stacks and their guards are.
+    bool is_among_stacks(VirtualAddress address) const
+    {
+        return m_stacks_base != 0 && address.value() - m_stacks_base < k_max_stacks * k_stack_slot;
+    }
     /// Unmaps the free stacks that are kept for reuse.
     void release_free_stacks();
 
@@ -83,5 +88,8 @@ private:
 };
 
 KernelSpace& kernel_space();
+
+/// What lies at an address of the kernel's half, for reports; null: no such.
+const char* describe_kernel_address(VirtualAddress address);
 
 } // namespace eremite

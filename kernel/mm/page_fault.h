@@ -3,6 +3,7 @@
 
 #include "arch/trap.h"
 #include "base/types.h"
+#include <atomic>
 
 namespace eremite {
 
@@ -21,5 +22,8 @@ PageFaultResult handle_page_fault(VirtualAddress address, arch::Access access);
 /// What lies at `address`, in words for a report: "text", "read-only data", "data", "heap", "the main stack",
 /// "anonymous memory", "a guard page", "kernel memory", ...; null if nothing does. Takes no lock that could be held.
 const char* describe_address(VirtualAddress address);
+
+/// How often somebody touched memory whose protection key was closed to him (/proc/stat: isolation_violations).
+inline constinit std::atomic<u64> g_isolation_violations { 0 };
 
 } // namespace eremite

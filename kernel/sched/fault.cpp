@@ -7,7 +7,7 @@
 #include "arch/user_copy.h"
 #include "base/log.h"
 #include "boot/panic.h"
-#include "mm/kernel_stack.h"
+#include "mm/kernel_space.h"
 #include "mm/page_fault.h"
 #include "sched/process.h"
 #include "sched/signal_hooks.h"
@@ -55,6 +55,14 @@ constexpr std::string_view verb(Access access)
     return "access";
 }
 
+/// The protection key of a page.
+u8 key_of(u64 address)
+{
+    VirtualAddress page(address);
+    auto translated = PageTable(arch::page_table_root(page)).translate(page);
+    return translated.is_error() ? u8 { 0 } : translated.value().attributes.key;
+}
+
 /// siginfo's si_signo, si_code and si_addr for a fault; uapi/asm-generic/siginfo.h.
 abi::SignalInfo signal_for(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultResult page)
 {
@@ -75,6 +83,7 @@ abi::SignalInfo signal_for(const arch::TrapFrame& frame, const arch::Fault& faul
         break;
     case FaultKind::ProtectionKey:
         set(abi::k_sigsegv, abi::k_segv_pkuerr, fault.address);
+        information.fields.fault.key = key_of(fault.address);
         break;
     case FaultKind::InvalidInstruction:
         set(abi::k_sigill, abi::k_ill_illopn, instruction);
@@ -140,14 +149,30 @@ void report_page_fault(const arch::TrapFrame& frame, const arch::Fault& fault, P
             address, from);
 }
 
+void report_key_fault(const arch::TrapFrame& frame, const arch::Fault& fault)
+{
+    VirtualAddress address(fault.address);
+    u8 key = key_of(fault.address);
+    std::string_view verb = fault.access == Access::Write ? "wrote" : "read";
+    u64 from = frame.instruction_pointer();
+    if (!k_has_keys || (key != k_trusted_key && key != k_untrusted_key)) {
+        log_error(
+            "isolation: application {} memory that it closed by key {}, at {}, from {:x}", verb, key, address, from);
+        return;
+    }
+    const char* place = describe_kernel_address(address);
+    if (!place)
+        place = describe_address(address);
+    log_error("isolation: application {} {} kernel memory at {} ({}), from {:x}", verb,
+        key == k_trusted_key ? "trusted" : "untrusted", address, place ? place : "?", from);
+}
+
 void report(const arch::TrapFrame& frame, const arch::Fault& fault, PageFaultResult page)
 {
     if (fault.kind == FaultKind::Page)
         report_page_fault(frame, fault, page);
     else if (fault.kind == FaultKind::ProtectionKey)
-        log_error("isolation: application {} trusted kernel memory at {}, from {:x}",
-            fault.access == Access::Write ? "wrote" : "read", VirtualAddress(fault.address),
-            frame.instruction_pointer());
+        report_key_fault(frame, fault);
     else
         log_error("{} (code {:x}), from {:x}", fault.name, fault.code, frame.instruction_pointer());
     print_crash_report(frame);
@@ -215,6 +240,8 @@ void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
     if (in_kernel)
         end_kernel(frame, fault);
 
+    if (fault.kind == FaultKind::ProtectionKey)
+        g_isolation_violations.fetch_add(1, std::memory_order_relaxed);
     abi::SignalInfo information = signal_for(frame, fault, page);
     const SignalHooks* hooks = g_signal_hooks.load(std::memory_order_acquire);
     if (hooks && hooks->deliver_fault(frame, fault, information)) {

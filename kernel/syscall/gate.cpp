@@ -156,6 +156,8 @@ constexpr bool never_returns(std::string_view name)
 // Not Linux's: what musl's overlay calls where Linux has an instruction sequence (syscall/thread_calls.cpp).
 SYSCALL(clone_thread, 56, 220, 1, "p")
 SYSCALL(unmapself, 11, 215, 2, "pu")
+SYSCALL(pkey_set, -1, -1, 2, "dx")
+SYSCALL(pkey_get, -1, -1, 1, "d")
 #if EREMITE_ISOLATION == 2
 SYSCALL(unknown_number, -1, -1, 1, "d")
 #endif

@@ -8,6 +8,7 @@
 #include "syscall/sys_inotify.h"
 #include "syscall/sys_memory.h"
 #include "syscall/sys_path.h"
+#include "syscall/sys_pkey.h"
 #include "syscall/sys_poll.h"
 #include "syscall/sys_process.h"
 #include "syscall/sys_random.h"

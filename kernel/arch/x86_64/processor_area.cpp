@@ -45,6 +45,17 @@ void set_entry_stacks(NativeCpu& native)
     }
 }
 
+void set_key_access(u32 key, u32 denied)
+{
+    // Rights are the thread's: a switch keeps them with it.
+    write_rights((read_rights() & ~(3u << 2 * key)) | denied << 2 * key);
+}
+
+u32 key_access(u32 key)
+{
+    return read_rights() >> 2 * key & 3;
+}
+
 void root_entry_changed(unsigned index, u64 entry)
 {
     for (const std::atomic<u64>& root : s_followers) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "arch/cpu.h"
+#include "arch/paging.h"
 #include "arch/x86_64/key_sites.h"
 #include "base/isolation.h"
 #include "base/types.h"
@@ -35,15 +36,14 @@ inline constexpr u64 k_domain_untrusted = 2;
 inline constexpr u32 k_trusted_bits = 3u << (2 * 1);
 inline constexpr u32 k_untrusted_bits = 3u << (2 * 2);
 inline constexpr u32 k_kernel_bits = k_trusted_bits | k_untrusted_bits;
+/// What the kernel needs open: its constants have key 0.
+inline constexpr u32 k_open_bits = k_kernel_bits | 3;
 /// What a program begins with, and every signal handler: Linux's init_pkru, key 0 alone.
 inline constexpr u32 k_initial_rights = 0x5555'5554 | k_kernel_bits;
 
 /// The processor's own top-level slot: the same addresses show other memory on each. Pages are the supervisor's, since
 /// the processor delivers exceptions with the interrupted code's rights.
 inline constexpr u64 k_processor_area = 0xffff'ffff'8000'0000;
-
-/// Whether keys are in force: the image was built for them, and the processor has them. Set by early boot.
-bool keys_are_on();
 
 inline u32 read_rights()
 {
@@ -57,7 +57,7 @@ inline void write_rights(u32 rights)
 {
     asm volatile(ER_KEY_SITE(checked) "wrpkru" ER_ONLY_KERNEL
         :
-        : "a"(rights & ~k_kernel_bits), "c"(0), "d"(0)
+        : "a"(rights & ~k_open_bits), "c"(0), "d"(0)
         : "memory", "cc");
 }
 

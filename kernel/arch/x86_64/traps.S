@@ -52,10 +52,10 @@ with_code:
 stub_keys:
     rdpkru
     mov %eax, %esi
-    and $~KERNEL_BITS, %eax
+    and $~OPEN_BITS, %eax
     key_site checked
     wrpkru
-    test $KERNEL_BITS, %eax
+    test $OPEN_BITS, %eax
     jnz stub_forged
 stub_keys_end:
     only_with_keys .text.__eremite_vector_stubs, stub_keys, stub_keys_end

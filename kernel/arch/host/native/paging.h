@@ -30,6 +30,15 @@ inline void clear_page(void* page)
 inline void publish_tables() { }
 inline void synchronize_instructions(VirtualAddress, usize) { }
 
+inline bool keys_are_on()
+{
+    return false;
+}
+inline void set_key_access(u32, u32) { }
+inline u32 key_access(u32)
+{
+    return 0;
+}
 inline void root_entry_changed(unsigned, u64) { }
 
 } // namespace eremite::arch

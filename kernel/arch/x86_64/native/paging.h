@@ -74,7 +74,19 @@ inline void clear_page(void* page)
 #if EREMITE_ISOLATION == 2
 /// A top-level entry of the one root that mm knows has changed: other processors have roots of their own.
 void root_entry_changed(unsigned index, u64 entry);
+bool keys_are_on(); // set by early boot
+void set_key_access(u32 key, u32 denied);
+u32 key_access(u32 key);
 #else
+inline bool keys_are_on()
+{
+    return false;
+}
+inline void set_key_access(u32, u32) { }
+inline u32 key_access(u32)
+{
+    return 0;
+}
 inline void root_entry_changed(unsigned, u64) { }
 #endif
 
