@@ -71,7 +71,7 @@ private:
 
     std::array<Class, k_sizes.size()> m_classes {};
     std::atomic<usize> m_large_frames { 0 };
-    u64 m_secret { 0x9ae1'6a3b'2f90'404f };
+    u64 m_secret { 0 };
 };
 
 } // namespace eremite

@@ -4,7 +4,7 @@
 
 "$EREMITE" inspect --arch "$ARCH" --isolation "$ISOLATION" --sizes | tee sizes
 status=0
-for pair in puts:131072 printf:266240 iostream:471040 println:655360; do
+for pair in puts:118784 printf:266240 iostream:471040 println:655360; do
     ceiling=${pair#*:}
     [ "$ARCH" = x86_64 ] || ceiling=$((ceiling * 13 / 10))
     size=$(awk -v name="${pair%:*}" '$1 == name { print $2 }' sizes)
