@@ -15,9 +15,11 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Folder of each kernel source, by the name of its object: archives keep no folders.
-std::map<std::string, std::string> kernel_folders(Arch arch)
+using Folders = std::multimap<std::string, std::string>;
+
+Folders kernel_folders(Arch arch)
 {
-    std::map<std::string, std::string> folders;
+    Folders folders;
     const auto kernel = root() / "kernel";
     for (const auto& entry : fs::recursive_directory_iterator(kernel)) {
         const auto extension = entry.path().extension();
@@ -33,7 +35,7 @@ std::map<std::string, std::string> kernel_folders(Arch arch)
     return folders;
 }
 
-std::string component_of(std::string_view object, const std::map<std::string, std::string>& folders)
+std::string component_of(std::string_view object, std::string_view input_section, const Folders& folders)
 {
     // path/liberemite.a(member.o), path/file.o, <internal>
     const auto open = object.find('(');
@@ -51,8 +53,14 @@ std::string component_of(std::string_view object, const std::map<std::string, st
     const auto archive = Path(object.substr(0, open)).filename().string();
     const std::string member(object.substr(open + 1, object.size() - open - 2));
     if (archive == "liberemite.a") {
-        const auto found = folders.find(member);
-        return "kernel/" + (found == folders.end() ? std::string("?") : found->second);
+        // The archive keeps no paths. Of two members of one name, one is an architecture's, in a namespace of its own.
+        const bool is_arch = input_section.contains("7eremite4arch");
+        std::string folder = "?";
+        for (auto [found, end] = folders.equal_range(member); found != end; ++found) {
+            if (folder == "?" || (found->second == "arch") == is_arch)
+                folder = found->second;
+        }
+        return "kernel/" + folder;
     }
     if (archive == "libc_musl.a" || archive == "libc.a" || archive == "libm.a")
         return "libc";
@@ -146,7 +154,8 @@ void Inspection::read_map(const Path& map)
         const auto object = text.substr(0, colon);
         if (const auto at = object.find("/kernel-"); at != std::string_view::npos && object.contains("liberemite.a"))
             m_isolation = object.substr(at + 8, object.find('/', at + 8) - at - 8);
-        m_pieces.push_back({ address, size, kind_of(*section), component_of(object, folders), std::string(object) });
+        m_pieces.push_back({ address, size, kind_of(*section), component_of(object, text.substr(colon), folders),
+            std::string(object) });
     }
 }
 
