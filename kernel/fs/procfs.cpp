@@ -23,13 +23,20 @@ public:
     }
     void write(std::string_view text) override
     {
-        if (m_text.try_append(std::span(text)).is_error())
+        // Twice as much each time: long texts come in many pieces.
+        if (const usize wanted = m_text.size() + text.size(); wanted > m_reserved) {
+            m_reserved = std::max(wanted, m_reserved * 2);
+            if (m_text.try_reserve(m_reserved).is_error())
+                m_failed = true;
+        }
+        if (m_failed || m_text.try_append(std::span(text)).is_error())
             m_failed = true;
     }
     bool failed() const { return m_failed; }
 
 private:
     Vector<char>& m_text;
+    usize m_reserved { 0 };
     bool m_failed { false };
 };
 

@@ -78,8 +78,8 @@ void write_tcp(TextSink& sink, bool v4)
     sink.write(k_socket_heading_end);
     sink.write("\n");
     Vector<Row> rows;
-    bool complete = true;
-    auto add = [&](Row row) { complete = complete && rows.try_append(row).has_value(); };
+    // What memory doesn't suffice for isn't shown.
+    auto add = [&](Row row) { (void)rows.try_append(row).has_value(); };
     Tcp& tcp = kernel_stack().tcp();
     tcp.listeners().for_each([&](TcpListener& listener) {
         add({ .local = listener.local(),
@@ -87,14 +87,17 @@ void write_tcp(TextSink& sink, bool v4)
             .to_read = listener.queued(),
             .v6 = listener.local().address.is_v6() });
     });
-    tcp.table().for_each([&](TcpEntry& entry) {
-        const TcpKey& key = entry.key();
+    // A connection's own lock is never taken under the table's.
+    Vector<RefPtr<TcpEntry>> entries;
+    tcp.table().for_each([&](TcpEntry& entry) { return entries.try_append(RefPtr<TcpEntry>(&entry)).has_value(); });
+    for (auto& entry : entries) {
+        const TcpKey& key = entry->key();
         Row row {
             .local = { key.local, key.local_port }, .remote = { key.remote, key.remote_port }, .v6 = key.local.is_v6()
         };
-        switch (entry.kind()) {
+        switch (entry->kind()) {
         case TcpEntry::Kind::Connection: {
-            auto& connection = static_cast<TcpConnection&>(entry);
+            auto& connection = static_cast<TcpConnection&>(*entry);
             row.state = static_cast<u8>(connection.state());
             row.to_read = static_cast<u32>(connection.bytes_to_read());
             row.to_send = static_cast<u32>(connection.bytes_to_send());
@@ -108,8 +111,7 @@ void write_tcp(TextSink& sink, bool v4)
             break;
         }
         add(row);
-        return complete;
-    });
+    }
     write_rows(sink, rows.span(), v4);
 }
 
