@@ -183,7 +183,8 @@ if [ $docs = yes ]; then
         printf '# Network: Eremite beside a Linux guest\n\n'
         printf 'Made by `./eremite bench net --docs`: %s rounds of alternating boots under emulation (TCG), the same machine,\n' "$rounds"
         printf 'memory, virtio features, tap and client; medians with half the range. Wall times of small messages vary with how\n'
-        printf 'many of them meet in a segment; instruction counts (with polling off) are exact for a run.\n\n'
+        printf 'many of them meet in a segment; instruction counts (with polling off) are exact for a run. A spread of tens of per\n'
+        printf 'cent means that other programs ran beside the measurement.\n\n'
         printf '![Bandwidth by message size](network-performance.svg)\n\n%s.\n' "$size_line"
         cat "$out/net.counts.md" "$out/net.wall.md"
     } > "$EREMITE_ROOT/docs/network-performance.md"
