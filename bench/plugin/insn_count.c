@@ -1,7 +1,8 @@
 /* Counts the instructions that a guest executes, exactly: idle time is not included, and machine load changes nothing.
  * At each MARK(n) of the guest (bench/programs/mark.h) it writes "mark N COUNT"; at the end "total COUNT".
  * With profile=FILE it also counts each translated block, and writes "ADDRESS INSTRUCTIONS EXECUTIONS" per block for
- * what ran between mark `from` and mark `to` (the last such interval).
+ * what ran between mark `from` and mark `to` (the last such interval). With processors=yes it counts by virtual
+ * processor as well, by whole blocks: "mark N COUNT C0 C1 ...".
  *
  * qemu-system-... -plugin insn_count.so,out=marks.txt[,profile=blocks.txt,from=16,to=17]
  *
@@ -24,6 +25,12 @@ static uint64_t s_instructions;
 static FILE* s_out;
 static const char* s_profile;
 static unsigned s_from = 16, s_to = 17;
+/* Of each virtual processor, on a cache line of its own. */
+static struct {
+    uint64_t instructions;
+    char padding[56];
+} s_processors[64];
+static int s_by_processor;
 static struct block* s_blocks;
 static struct block* s_table[1 << 16];
 
@@ -41,12 +48,20 @@ static void on_mark(unsigned vcpu, void* data)
 {
     (void)vcpu;
     unsigned number = (unsigned)(uintptr_t)data;
-    fprintf(s_out, "mark %u %" PRIu64 "\n", number, s_instructions);
+    fprintf(s_out, "mark %u %" PRIu64, number, s_instructions);
+    for (int i = 0; s_by_processor && i < qemu_plugin_n_vcpus(); i++)
+        fprintf(s_out, " %" PRIu64, s_processors[i & 63].instructions);
+    fputc('\n', s_out);
     fflush(s_out);
     if (s_profile && number == s_from)
         snapshot(1);
     if (s_profile && number == s_to)
         snapshot(0);
+}
+
+static void on_block(unsigned vcpu, void* count)
+{
+    s_processors[vcpu & 63].instructions += (uintptr_t)count;
 }
 
 /* The number of the marker that this instruction is, or -1. */
@@ -92,6 +107,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb* tb)
         if (b)
             qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &b->executions, 1);
     }
+    if (s_by_processor)
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void*)(uintptr_t)count);
     for (size_t i = 0; i < count; i++) {
         struct qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
         qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &s_instructions, 1);
@@ -133,6 +150,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
             s_from = (unsigned)atoi(argv[i] + 5);
         else if (!strncmp(argv[i], "to=", 3))
             s_to = (unsigned)atoi(argv[i] + 3);
+        else if (!strcmp(argv[i], "processors=yes") || !strcmp(argv[i], "processors=on"))
+            s_by_processor = 1;
         else {
             fprintf(stderr, "insn_count: unknown option '%s'\n", argv[i]);
             return -1;
