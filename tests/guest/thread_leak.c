@@ -30,6 +30,26 @@ static unsigned long long free_bytes(void)
     return (unsigned long long)info.freeram * info.mem_unit;
 }
 
+static pthread_barrier_t s_all;
+
+static void* wait_for_all(void* argument)
+{
+    pthread_barrier_wait(&s_all);
+    return argument;
+}
+
+/// More threads at once than there will be: what they leave in caches (stacks, slabs) is no leak.
+static void warm_up(void)
+{
+    enum { at_once = 64 };
+    pthread_t threads[at_once];
+    pthread_barrier_init(&s_all, NULL, at_once);
+    for (int i = 0; i < at_once; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, wait_for_all, NULL), 0);
+    for (int i = 0; i < at_once; i++)
+        pthread_join(threads[i], NULL);
+}
+
 /// Four at a time, one of them detached.
 static void run(long count)
 {
@@ -65,15 +85,15 @@ static void settle(long expected)
 int main(int argc, char** argv)
 {
     long count = argc > 1 ? atol(argv[1]) : 1000;
-    // What the first ones leave in caches is no leak.
-    enum { warm_up = 400 };
-    run(warm_up);
-    settle(warm_up);
+    enum { first = 400 };
+    warm_up();
+    run(first);
+    settle(first);
     unsigned long long before = free_bytes();
     run(count);
-    settle(count + warm_up);
+    settle(count + first);
     unsigned long long after = free_bytes();
-    CHECK_EQ(s_ran, count + warm_up);
+    CHECK_EQ(s_ran, count + first);
     printf("free before %llu KiB, after %llu KiB\n", before / 1024, after / 1024);
 #if ON_EREMITE
     CHECK_EQ(after, before);
