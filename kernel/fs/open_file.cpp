@@ -290,7 +290,7 @@ Result<u64> DirectoryFile::seek(i64 offset, int whence)
 
 namespace {
 
-/// Writes struct linux_dirent64 records.
+/// Writes struct linux_dirent64 records, gathered so that the application's memory is gone to seldom.
 class Dirent64Sink final : public DirectorySink {
 public:
     explicit Dirent64Sink(IoBuffer buffer)
@@ -301,40 +301,59 @@ public:
     bool add(const DirectoryEntry& entry) override
     {
         const usize length = align_up(k_header + entry.name.size() + 1, 8);
-        if (entry.name.size() > abi::k_name_max || length > m_buffer.size() - m_used) {
+        if (entry.name.size() > abi::k_name_max || length > m_buffer.size() - m_copied - m_gathered) {
             m_full = true;
             return false;
         }
-        std::array<u8, 280> record {};
-        const std::span out(record);
+        if (length > m_records.size() - m_gathered && !copy_out())
+            return false;
+        const std::span out = std::span(m_records).subspan(m_gathered, length);
         __builtin_memcpy(out.data(), &entry.number, 8);
         __builtin_memcpy(out.subspan(8).data(), &entry.next, 8);
         out[16] = static_cast<u8>(length);
         out[17] = static_cast<u8>(length >> 8);
         out[18] = entry.type;
         __builtin_memcpy(out.subspan(k_header).data(), entry.name.data(), entry.name.size());
-        auto copied = m_buffer.subspan(m_used).write(out.first(length));
-        if (copied.is_error()) {
-            m_fault = true;
-            return false;
-        }
-        m_used += length;
+        // The name's NUL and what aligns the next record.
+        for (u8& byte : out.subspan(k_header + entry.name.size()))
+            byte = 0;
+        m_gathered += length;
         m_next = entry.next;
         return true;
     }
 
-    usize used() const { return m_used; }
+    /// What is gathered, to the application. False: its memory can't be written.
+    bool copy_out()
+    {
+        if (m_gathered == 0)
+            return true;
+        auto copied = m_buffer.subspan(m_copied).write(std::span(m_records).first(m_gathered));
+        if (copied.is_error()) {
+            m_fault = true;
+            return false;
+        }
+        m_copied += m_gathered;
+        m_gathered = 0;
+        m_position = m_next;
+        return true;
+    }
+
+    usize used() const { return m_copied; }
     bool is_full() const { return m_full; }
     bool faulted() const { return m_fault; }
-    u64 next() const { return m_next; }
+    /// Where to go on after what was copied out.
+    u64 position() const { return m_position; }
 
 private:
     static constexpr usize k_header = 19;
     IoBuffer m_buffer;
-    usize m_used { 0 };
+    usize m_copied { 0 };
+    usize m_gathered { 0 };
     u64 m_next { 0 };
+    u64 m_position { 0 };
     bool m_full { false };
     bool m_fault { false };
+    std::array<u8, 1024> m_records;
 };
 
 } // namespace
@@ -351,6 +370,7 @@ Result<usize> DirectoryFile::read_directory(IoBuffer buffer)
                   : m_inode->number();
     Dirent64Sink sink(buffer);
     TRY(m_inode->read_directory(m_handle, m_position, parent_number, sink));
+    sink.copy_out();
     if (sink.used() == 0) {
         if (sink.faulted())
             return Errno::EFAULT;
@@ -358,7 +378,7 @@ Result<usize> DirectoryFile::read_directory(IoBuffer buffer)
             return Errno::EINVAL;
         return 0;
     }
-    m_position = sink.next();
+    m_position = sink.position();
     m_inode->touch_access();
     return sink.used();
 }

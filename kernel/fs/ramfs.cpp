@@ -343,9 +343,17 @@ void RamDirectory::clear()
     }
 }
 
+RamDirectory::Name::Name(std::string_view name)
+    : hash(name.size())
+    , text(name)
+{
+    for (char c : name)
+        hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
+}
+
 RamDirectory::Entry* RamDirectory::find(std::string_view name)
 {
-    auto at = m_by_name.find(name);
+    auto at = m_by_name.find(Name(name));
     return at == m_by_name.end() ? nullptr : &*at;
 }
 
@@ -367,6 +375,7 @@ Result<> RamDirectory::add(std::string_view name, RefPtr<Inode> inode)
 {
     OwnPtr<Entry> entry = TRY(make<Entry>());
     entry->name = TRY(String::create(name));
+    entry->hash = Name(name).hash;
     const bool is_directory = inode->is_directory();
     entry->inode = std::move(inode);
     entry->position = m_next_position++;

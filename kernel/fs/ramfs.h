@@ -128,10 +128,23 @@ private:
         String name;
         RefPtr<Inode> inode;
         u64 position { 0 };
+        u64 hash { 0 }; // of the name
+    };
+    /// By hash, so that finding a name compares numbers, and the names once.
+    struct Name {
+        u64 hash;
+        std::string_view text;
+        explicit Name(std::string_view name);
+        Name(u64 hash, std::string_view name)
+            : hash(hash)
+            , text(name)
+        {
+        }
+        bool operator<(const Name& other) const { return hash != other.hash ? hash < other.hash : text < other.text; }
     };
     struct NameOf {
-        using type = std::string_view;
-        type operator()(const Entry& entry) const { return entry.name.view(); }
+        using type = Name;
+        type operator()(const Entry& entry) const { return { entry.hash, entry.name.view() }; }
     };
     struct PositionOf {
         using type = u64;

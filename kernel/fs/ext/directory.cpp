@@ -131,10 +131,6 @@ Result<Directory::Entry> Directory::entry_at(u32 offset) const
     }
     entry.name
         = { reinterpret_cast<const char*>(at.subspan(k_head).data()), entry.inode != 0 ? entry.name_length : 0u };
-    if (entry.name.contains('/') || entry.name.contains('\0')) {
-        log_error("ext: directory {} is damaged", m_number);
-        return Errno::EIO;
-    }
     return entry;
 }
 
@@ -193,6 +189,11 @@ Result<> Directory::load()
         for (u32 offset = 0; offset < block_size;) {
             const Entry entry = TRY(entry_at(offset));
             if (entry.inode != 0) {
+                // Once, here: what comes later are the kernel's own names.
+                if (entry.name.contains('/') || entry.name.contains('\0')) {
+                    log_error("ext: directory {} is damaged", m_number);
+                    return Errno::EIO;
+                }
                 TRY(insert_slot(hash_of(entry.name), block << 10 | offset / 4));
                 m_names += entry.name != "." && entry.name != ".." ? 1 : 0;
             }

@@ -152,7 +152,8 @@ Result<> ExtFileSystem::reserve(u64 pages)
         Locked lock(m_lock);
         if (m_gave_up)
             return Errno::EROFS;
-        if (has_room(blocks)) {
+        // All files together may have an eighth of the memory dirty.
+        if (has_room(blocks) && m_reserved < frame_statistics().total / 8) {
             m_reserved += pages;
             return {};
         }

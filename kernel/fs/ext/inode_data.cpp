@@ -8,8 +8,11 @@ namespace eremite::ext {
 
 namespace {
 
-/// Dirty pages that a file may have before whoever writes writes them back.
-constexpr u64 k_most_dirty = 1024;
+/// Dirty pages that a file may have before whoever writes writes them back: a sixteenth of the memory.
+u64 most_dirty()
+{
+    return std::max<u64>(frame_statistics().total / 16, 256);
+}
 
 } // namespace
 
@@ -163,7 +166,7 @@ Result<usize> ExtInode::write(u64, u64 offset, IoBuffer buffer)
         buffer = buffer.first(TRY(place_now(offset, buffer.size())));
     }
     const usize count = TRY(m_pages.write(offset, buffer));
-    if (m_pages.dirty_count() > k_most_dirty)
+    if (m_pages.dirty_count() > most_dirty())
         TRY(m_pages.write_back_all());
     return count;
 }
