@@ -25,7 +25,9 @@ public:
 
     Result<> bring_up()
     {
-        TRY(m_transport.negotiate("virtio-fs", 0));
+        // The daemon (libvhost-user) says how far it has looked and then looks again without a barrier between: with
+        // EVENT_IDX it now and then misses what was offered meanwhile, and everybody waits for ever.
+        TRY(m_transport.negotiate("virtio-fs", 0, k_feature_event_index));
         usize length = 0;
         for (; length < k_tag_size; ++length) {
             m_tag_text[length] = static_cast<char>(m_transport.read_configuration8(length));

@@ -27,7 +27,7 @@ bool Transport::reset()
     return true;
 }
 
-Result<u64> Transport::negotiate(std::string_view driver, u64 wanted)
+Result<u64> Transport::negotiate(std::string_view driver, u64 wanted, u64 unwanted)
 {
     if (!reset()) {
         log_error("{}: the device at {} doesn't answer a reset", driver, location());
@@ -44,7 +44,8 @@ Result<u64> Transport::negotiate(std::string_view driver, u64 wanted)
         return Errno::EPROTO;
     }
     u64 features = offered
-        & (wanted | k_feature_version_1 | k_feature_access_platform | k_feature_event_index | k_feature_indirect);
+        & (wanted | k_feature_version_1 | k_feature_access_platform | k_feature_event_index | k_feature_indirect)
+        & ~unwanted;
     set_driver_features(features);
     write_status(k_status_acknowledge | k_status_driver | k_status_features_ok);
     if ((read_status() & k_status_features_ok) == 0) {

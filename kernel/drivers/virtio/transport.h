@@ -19,8 +19,8 @@ public:
     std::string_view location() const { return { m_location.data(), m_location_length }; }
 
     /// From reset to FEATURES_OK (3.1.1): `wanted`, as far as the device offers it, and what every device needs.
-    /// Returns what was agreed on. EPROTO: the device doesn't speak virtio 1, or refuses.
-    Result<u64> negotiate(std::string_view driver, u64 wanted);
+    /// Returns what was agreed on, `unwanted` never. EPROTO: the device doesn't speak virtio 1, or refuses.
+    Result<u64> negotiate(std::string_view driver, u64 wanted, u64 unwanted = 0);
     u64 features() const { return m_features; }
     bool has(u64 feature_bits) const { return (m_features & feature_bits) == feature_bits; }
     /// Makes queue `index` and gives it to the device, of at most `size_limit` entries. After negotiate(), before

@@ -1,6 +1,7 @@
 #include "fs/ext/library_headers.h"
 
 #include "abi/fs.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "sched/clock.h"
 
@@ -228,24 +229,25 @@ void Library::release_freed()
 
 Result<> Library::write_bitmap(u32 group, bool blocks)
 {
-    Vector<u8> bits;
-    TRY(bits.try_resize(m_fs->blocksize));
+    Bytes bits = TRY(Bytes::create(m_fs->blocksize));
     std::ranges::fill(bits.span(), u8 { 0xff });
     const u32 per_group = blocks ? m_fs->super->s_clusters_per_group : m_fs->super->s_inodes_per_group;
     const int bytes = static_cast<int>((per_group + 7) / 8);
     if (blocks) {
         const u64 first = m_fs->super->s_first_data_block + u64 { group } * per_group;
         const u64 count = std::min<u64>(per_group, ext2fs_blocks_count(m_fs->super) - first);
-        TRY(check(ext2fs_get_block_bitmap_range2(m_fs->block_map, first, count, bits.begin()), "a bitmap"));
+        TRY(check(ext2fs_get_block_bitmap_range2(m_fs->block_map, first, count, bits.span().data()), "a bitmap"));
         // What lies beyond the disk's end counts as in use.
         for (u64 bit = count; bit < u64 { m_fs->blocksize } * 8; ++bit)
-            bits[bit / 8] |= static_cast<u8>(1 << bit % 8);
-        TRY(check(ext2fs_block_bitmap_csum_set(m_fs, group, reinterpret_cast<char*>(bits.begin()), bytes), "a bitmap"));
-    } else {
+            bits.span()[bit / 8] |= static_cast<u8>(1 << bit % 8);
         TRY(check(
-            ext2fs_get_inode_bitmap_range2(m_fs->inode_map, u64 { group } * per_group + 1, per_group, bits.begin()),
+            ext2fs_block_bitmap_csum_set(m_fs, group, reinterpret_cast<char*>(bits.span().data()), bytes), "a bitmap"));
+    } else {
+        TRY(check(ext2fs_get_inode_bitmap_range2(
+                      m_fs->inode_map, u64 { group } * per_group + 1, per_group, bits.span().data()),
             "a bitmap"));
-        TRY(check(ext2fs_inode_bitmap_csum_set(m_fs, group, reinterpret_cast<char*>(bits.begin()), bytes), "a bitmap"));
+        TRY(check(
+            ext2fs_inode_bitmap_csum_set(m_fs, group, reinterpret_cast<char*>(bits.span().data()), bytes), "a bitmap"));
     }
     ext2fs_group_desc_csum_set(m_fs, group);
     const u64 place = blocks ? ext2fs_block_bitmap_loc(m_fs, group) : ext2fs_inode_bitmap_loc(m_fs, group);

@@ -2,6 +2,7 @@
 #include "fs/ext/library_headers.h"
 
 #include "abi/fs.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "sched/clock.h"
 
@@ -142,11 +143,10 @@ Result<u32> Library::create_inode(u32 parent, const InodeData& data, u64 special
     inode.i_size = static_cast<u32>(type == abi::k_s_iflnk ? text.size() : data.size);
     ext2fs_inode_alloc_stats2(m_fs, number, 1, type == abi::k_s_ifdir);
     // All of the inode, so that nothing is left of its former life.
-    Vector<u8> whole;
-    TRY(whole.try_resize(m_fs->super->s_inode_size));
-    __builtin_memcpy(whole.begin(), &inode, std::min<usize>(whole.size(), sizeof(inode)));
-    TRY(check(ext2fs_write_inode_full(
-                  m_fs, number, reinterpret_cast<ext2_inode*>(whole.begin()), static_cast<int>(whole.size())),
+    Bytes whole = TRY(Bytes::create_zeroed(m_fs->super->s_inode_size));
+    __builtin_memcpy(whole.span().data(), &inode, std::min<usize>(whole.span().size(), sizeof(inode)));
+    TRY(check(ext2fs_write_inode_full(m_fs, number, static_cast<ext2_inode*>(static_cast<void*>(whole.span().data())),
+                  static_cast<int>(whole.span().size())),
         "an inode"));
     if (type != abi::k_s_iflnk || is_fast_link)
         return number;

@@ -1,5 +1,6 @@
 #include "fs/fuse/fuse.h"
 
+#include "base/bytes.h"
 #include "base/component.h"
 #include "base/log.h"
 #include "fs/mount.h"
@@ -18,21 +19,6 @@ template<typename T> std::span<u8> bytes_of(T& value)
 {
     return { reinterpret_cast<u8*>(&value), sizeof(T) };
 }
-
-/// Memory for a message: on the heap, which a transport can reach (a stack it can't).
-class Buffer {
-public:
-    static Result<Buffer> create(usize size)
-    {
-        Buffer result;
-        TRY(result.m_bytes.try_resize(size));
-        return result;
-    }
-    std::span<u8> span() { return m_bytes.span(); }
-
-private:
-    Vector<u8> m_bytes;
-};
 
 } // namespace
 
@@ -58,8 +44,8 @@ Result<usize> FuseFileSystem::call(fuse::Opcode opcode, u64 node, std::initializ
     usize size = sizeof(fuse::InHeader);
     for (std::span<const u8> part : parts)
         size += part.size();
-    Buffer request = TRY(Buffer::create(size));
-    Buffer answer = TRY(Buffer::create(sizeof(fuse::OutHeader) + reply.size()));
+    Bytes request = TRY(Bytes::create(size));
+    Bytes answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
     fuse::InHeader header;
     header.length = static_cast<u32>(size);
     header.opcode = opcode;
@@ -93,8 +79,8 @@ Result<usize> FuseFileSystem::transfer(fuse::Opcode opcode, u64 node, std::span<
     std::span<const std::span<u8, k_page_size>> pages, usize length, std::span<u8> reply)
 {
     const bool is_read = opcode == fuse::Opcode::Read;
-    Buffer request = TRY(Buffer::create(sizeof(fuse::InHeader) + argument.size()));
-    Buffer answer = TRY(Buffer::create(sizeof(fuse::OutHeader) + reply.size()));
+    Bytes request = TRY(Bytes::create(sizeof(fuse::InHeader) + argument.size()));
+    Bytes answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
     fuse::InHeader header;
     header.length = static_cast<u32>(request.span().size() + (is_read ? 0 : length));
     header.opcode = opcode;

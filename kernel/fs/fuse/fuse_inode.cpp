@@ -1,6 +1,7 @@
 #include "fs/fuse/fuse.h"
 
 #include "arch/clock.h"
+#include "base/bytes.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -9,7 +10,8 @@ namespace eremite {
 
 namespace {
 
-constexpr usize k_directory_buffer = 8_KiB;
+/// What is asked for at once: what fits into what C libraries read directories with. More would be thrown away.
+constexpr usize k_directory_buffer = 2_KiB;
 
 template<typename T> std::span<const u8> bytes_of(const T& value)
 {
@@ -270,8 +272,7 @@ Result<> FuseInode::rename(
 
 Result<> FuseInode::read_directory(u64 handle, u64 position, u64, DirectorySink& sink)
 {
-    Vector<u8> buffer;
-    TRY(buffer.try_resize(k_directory_buffer));
+    Bytes buffer = TRY(Bytes::create(k_directory_buffer));
     while (true) {
         fuse::ReadIn request { .handle = handle, .offset = position, .size = k_directory_buffer };
         const usize length = TRY(fuse().call(
@@ -303,10 +304,9 @@ Result<> FuseInode::read_directory(u64 handle, u64 position, u64, DirectorySink&
 
 Result<String> FuseInode::read_link()
 {
-    Vector<u8> text;
-    TRY(text.try_resize(abi::k_path_max));
+    Bytes text = TRY(Bytes::create(abi::k_path_max));
     const usize length = TRY(fuse().call(fuse::Opcode::ReadLink, node(), {}, text.span(), true));
-    return String::create({ reinterpret_cast<const char*>(text.begin()), length });
+    return String::create({ reinterpret_cast<const char*>(text.span().data()), length });
 }
 
 u64 FuseInode::handle()
