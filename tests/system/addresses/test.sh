@@ -41,9 +41,9 @@ report() {
 }
 
 kernel_options='ip=10.0.0.2/24 gateway=10.0.0.1'
-# By the packet, not by the full buffer: what it has not read when it is ended is lost.
+# By the packet, not by the full buffer: what it has not read when it is ended is lost. With room for all there is.
 : >tcpdump.log
-tcpdump -i tap0 --immediate-mode -U -w tap.pcap 2>tcpdump.log &
+tcpdump -i tap0 --immediate-mode -s 9100 -B 16384 -U -w tap.pcap 2>tcpdump.log &
 capture=$!
 for ((i = 0; i < 50; i++)); do grep -q listening tcpdump.log && break; sleep 0.1; done
 report --pcap own.pcap -- 10.0.0.1:9 192.0.2.1:9
