@@ -71,3 +71,29 @@ void reschedule_if_pending();
 } // namespace eremite
 
 #include "native/cpu.h"
+
+namespace eremite::arch {
+
+/// Whether an interrupt is being handled. A thread that is preempted between finding its processor's block and reading
+/// it would read another's: so interrupts are off meanwhile.
+inline bool in_interrupt()
+{
+    bool enabled = disable_interrupts();
+    bool result = this_cpu().interrupt_depth != 0;
+    if (enabled)
+        enable_interrupts();
+    return result;
+}
+
+/// Whether preemption is on, and no interrupt is being handled: the caller may give the processor away.
+inline bool is_preemptible()
+{
+    bool enabled = disable_interrupts();
+    const PerCpu& cpu = this_cpu();
+    bool result = cpu.preempt_count == 0 && cpu.interrupt_depth == 0;
+    if (enabled)
+        enable_interrupts();
+    return result;
+}
+
+} // namespace eremite::arch

@@ -210,8 +210,7 @@ bool is_on_kernel_stack(u64 address)
 void handle_fault(arch::TrapFrame& frame, const arch::Fault& fault)
 {
     Thread* thread = arch::current_thread();
-    const arch::PerCpu& cpu = arch::this_cpu();
-    bool may_sleep = thread && cpu.preempt_count == 0 && cpu.interrupt_depth == 0 && frame.interrupts_were_enabled();
+    bool may_sleep = thread && frame.interrupts_were_enabled() && arch::is_preemptible();
     PageFaultResult page = PageFaultResult::NotMapped;
     // The kernel touches the application's memory on its behalf: those pages come on demand, too. Under a lock they
     // can't: the copy fails, and whoever holds the lock tries again without.

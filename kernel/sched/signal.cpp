@@ -115,7 +115,7 @@ Result<> send_signal(const abi::SignalInfo& information, Thread* thread)
     int number = information.number;
     QueuedSignal* node = nullptr;
     // In an interrupt the heap may be in use: the number has to do.
-    if (arch::this_cpu().interrupt_depth == 0 && information.code != abi::k_si_kernel) {
+    if (!arch::in_interrupt() && information.code != abi::k_si_kernel) {
         auto made = make<QueuedSignal>();
         if (made.has_value()) {
             node = made.release_value().leak();

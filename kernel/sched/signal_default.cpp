@@ -64,7 +64,7 @@ void send_kernel_signal(const abi::SignalInfo& information, Thread* thread)
     if (is_blocked || default_action(information.number) == DefaultAction::Ignore)
         return;
     // In an interrupt nothing may sleep, as the exit hooks do.
-    if (arch::this_cpu().interrupt_depth != 0)
+    if (arch::in_interrupt())
         kill_process(information.number);
     end_by_signal(information.number);
 }
