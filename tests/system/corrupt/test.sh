@@ -1,6 +1,5 @@
 # Disks whose ext4 was overwritten here and there, at random but the same each time: the guest says that it can't mount them,
 # or gets errors, but neither panics nor hangs, and what isn't mounted is not written to. IMAGES: how many (default 6).
-# arch: x86_64
 # timeout: 600
 images=${IMAGES:-6}
 fail() { echo "FAIL: $*"; exit 1; }

@@ -1,6 +1,5 @@
 # Files looked up and removed by the thousand through virtio-fs leave nothing behind, neither in the guest's memory nor in
 # the daemon's: what is looked up is forgotten. ROUNDS: how many (default 20000; a million by hand).
-# arch: x86_64
 # timeout: 900
 rounds=${ROUNDS:-20000}
 fail() { echo "FAIL: $*"; exit 1; }
