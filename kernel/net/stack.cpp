@@ -268,28 +268,20 @@ bool Stack::enable_interrupts()
 {
     if (m_loopback_device.has_packets())
         return true;
-    // What has come since they were switched on has its interrupt on its way.
-    if (m_interrupts_on.load(std::memory_order_acquire))
-        return false;
-    m_interrupts_on.store(true, std::memory_order_release);
     bool waiting = false;
     for (Interface* interface : interfaces().subspan(1))
         waiting = interface->device().enable_receive_interrupts() || waiting;
-    if (waiting)
-        m_interrupts_on.store(false, std::memory_order_release);
     return waiting;
 }
 
 void Stack::disable_interrupts()
 {
-    m_interrupts_on.store(false, std::memory_order_release);
     for (Interface* interface : interfaces())
         interface->device().disable_receive_interrupts();
 }
 
 void Stack::device_ready(NetDevice&)
 {
-    m_interrupts_on.store(false, std::memory_order_release);
     m_ready.store(1, std::memory_order_relaxed);
     m_environment.work_arrived();
 }

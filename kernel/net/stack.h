@@ -193,8 +193,6 @@ private:
     Nanoseconds m_poll_time {}; // of whoever polls; zero: not looked at yet
     std::atomic<u32> m_ready { 0 };
     std::atomic<bool> m_needs_flush { false };
-    /// All devices' interrupts for arrivals have been on since anybody asked last.
-    std::atomic<bool> m_interrupts_on { false };
 
     SpinLock m_lock;
     std::array<IpAddress, 4> m_nameservers GUARDED_BY(m_lock) {};

@@ -328,7 +328,8 @@ bool NetDriver::enable_receive_interrupts()
     if (m_receive_armed.load(std::memory_order_acquire))
         return false;
     Locked lock(m_receive_lock);
-    m_receive_armed.store(true, std::memory_order_release);
+    m_receive_armed.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release); // see disable_receive_interrupts()
     if (!m_receive->enable_interrupts())
         return false;
     disable_receive_interrupts();
@@ -337,9 +338,11 @@ bool NetDriver::enable_receive_interrupts()
 
 void NetDriver::disable_receive_interrupts()
 {
-    m_receive_armed.store(false, std::memory_order_release);
+    // In the order that is the reverse of arming: a thread that arms them meanwhile must not leave them noted as armed,
+    // but off. If it finds them noted as armed it relies on us, who arm them again when we have polled.
     if (auto* queue = m_live_receive.load(std::memory_order_acquire))
         queue->disable_interrupts();
+    m_receive_armed.store(false, std::memory_order_release);
 }
 
 void NetDriver::take_back_transmitted()

@@ -157,6 +157,23 @@ TEST(StackPoll, WhatAPollingThreadMissedIsHandedOn)
     EXPECT_EQ(environment.arrivals, 0u);
 }
 
+TEST(StackPoll, InterruptsAreOnWhenTheLastOneGoesToSleep)
+{
+    // One thread begins to poll, and switches them off; in the midst of it another goes to sleep, and wants them on.
+    // Once the first sleeps too, they are.
+    TestEnvironment environment;
+    WireDevice device { { 2, 0, 0, 0, 0, 1 } };
+    auto stack = Stack::create(environment).release_value();
+    ASSERT_TRUE(stack->add_device(device));
+    ASSERT_FALSE(stack->enable_interrupts());
+    ASSERT_TRUE(device.interrupts_on);
+    device.on_disable = [&] { stack->enable_interrupts(); };
+    stack->disable_interrupts();
+    ASSERT_FALSE(device.interrupts_on);
+    ASSERT_FALSE(stack->enable_interrupts());
+    EXPECT_TRUE(device.interrupts_on);
+}
+
 TEST(StackPoll, ADeadlineThatMovedIsNotForgotten)
 {
     struct Idle final : WheelTimer {

@@ -88,8 +88,17 @@ public:
         }
         return count;
     }
-    bool enable_receive_interrupts() override { return !m_inbox.is_empty(); }
-    void disable_receive_interrupts() override { }
+    bool enable_receive_interrupts() override
+    {
+        interrupts_on = m_inbox.is_empty();
+        return !interrupts_on;
+    }
+    void disable_receive_interrupts() override
+    {
+        if (on_disable)
+            on_disable();
+        interrupts_on = false;
+    }
 
     void deliver(Packet packet) { m_inbox.push_back(std::move(packet)); }
     /// The device has transmitted all it had.
@@ -102,6 +111,8 @@ public:
 
     std::function<void(Packet)> on_transmit;
     std::function<void()> on_flush;
+    std::function<void()> on_disable;
+    bool interrupts_on { false };
     bool is_full { false };
     bool is_busy { false };
     bool notification_wanted { false };
