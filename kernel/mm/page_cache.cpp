@@ -33,15 +33,27 @@ void PageCache::free_page(PhysicalAddress frame)
     free_frames(frame, 0);
 }
 
-void PageCache::unpin(u64 index)
+PageCache::Pinned PageCache::pin(u64 index)
+{
+    Locked lock(m_lock);
+    u64* entry = m_pages.find(index);
+    if (!entry || (*entry & k_loading) != 0)
+        return {};
+    *entry = (*entry + k_pin) | k_referenced;
+    return { entry, frame_of(*entry) };
+}
+
+/// `flags`: k_dirty if the page was changed.
+void PageCache::unpin(Pinned page, u64 flags)
 {
     bool last;
     {
         Locked lock(m_lock);
-        u64* entry = m_pages.find(index);
-        ASSERT(entry && *entry >= k_pin);
-        *entry -= k_pin;
-        last = *entry < k_pin;
+        ASSERT(*page.entry >= k_pin);
+        if (flags != 0)
+            set_dirty(*page.entry);
+        *page.entry -= k_pin;
+        last = *page.entry < k_pin;
     }
     if (last && !m_changed.is_empty())
         m_changed.wake_all();
@@ -74,10 +86,10 @@ void PageCache::forget(u64 index, u64 entry)
 }
 
 /// Makes `frame` page `index`, pinned; or, if another thread was first, frees it and pins theirs: look at what is
-/// returned.
-Result<PhysicalAddress> PageCache::insert_pinned(u64 index, PhysicalAddress frame, u64 flags)
+/// returned. EAGAIN: theirs is still being read.
+Result<PageCache::Pinned> PageCache::insert_pinned(u64 index, PhysicalAddress frame, u64 flags)
 {
-    PhysicalAddress kept = frame;
+    Result<Pinned> theirs = Errno::ENOMEM;
     {
         Locked lock(m_lock);
         auto entry = m_pages.ensure(index);
@@ -88,18 +100,18 @@ Result<PhysicalAddress> PageCache::insert_pinned(u64 index, PhysicalAddress fram
                 m_page_count.fetch_add(1, std::memory_order_relaxed);
                 if ((flags & k_dirty) != 0)
                     set_dirty(word);
-                return frame;
+                return Pinned { &word, frame };
             }
-            word += k_pin;
-            kept = frame_of(word);
-        } else {
-            kept = PhysicalAddress();
+            if ((word & k_loading) == 0) {
+                word += k_pin;
+                theirs = Pinned { &word, frame_of(word) };
+            } else {
+                theirs = Errno::EAGAIN;
+            }
         }
     }
     free_page(frame);
-    if (kept.is_null())
-        return Errno::ENOMEM;
-    return kept;
+    return theirs;
 }
 
 /// Reads pages [first, first + count) from the source, those that are there already excepted. At least page `first` is
@@ -170,7 +182,7 @@ Result<> PageCache::load(u64 first, u64 count)
 }
 
 /// Page `index`, pinned; made or read if it isn't there.
-Result<PhysicalAddress> PageCache::pin_or_make(u64 index)
+Result<PageCache::Pinned> PageCache::pin_or_make(u64 index)
 {
     while (true) {
         {
@@ -182,7 +194,7 @@ Result<PhysicalAddress> PageCache::pin_or_make(u64 index)
             }
             if (entry) {
                 *entry = (*entry + k_pin) | k_referenced;
-                return frame_of(*entry);
+                return Pinned { entry, frame_of(*entry) };
             }
         }
         if (m_source && m_source->contents().empty()) {
@@ -203,7 +215,9 @@ Result<PhysicalAddress> PageCache::pin_or_make(u64 index)
             }
         }
         std::ranges::fill(bytes.subspan(filled), u8 { 0 });
-        return insert_pinned(index, frame, m_source ? 0 : k_dirty);
+        auto inserted = insert_pinned(index, frame, m_source ? 0 : k_dirty);
+        if (inserted.has_value() || inserted.error() != Errno::EAGAIN)
+            return inserted;
     }
 }
 
@@ -241,54 +255,62 @@ Result<usize> PageCache::read_absent(u64 index, usize offset, IoBuffer part)
 
 Result<usize> PageCache::read(u64 offset, IoBuffer buffer)
 {
-    u64 end = size();
+    const u64 end = size();
     if (offset >= end)
         return usize { 0 };
-    usize length = static_cast<usize>(std::min<u64>(buffer.size(), end - offset));
+    if (buffer.size() > end - offset)
+        buffer = buffer.first(static_cast<usize>(end - offset));
+    // Most reads lie in one page, and it is there.
+    const auto in_page = static_cast<usize>(offset & (k_page_size - 1));
+    if (buffer.size() <= k_page_size - in_page) {
+        if (const Pinned page = pin(offset >> k_page_shift); page.entry) [[likely]] {
+            const Result<> result = buffer.write(bytes_of(page.frame).subspan(in_page, buffer.size()));
+            unpin(page);
+            if (result.is_error())
+                return result.error();
+            return buffer.size();
+        }
+    }
+    return read_pages(offset, buffer);
+}
+
+/// read() of whatever lies before the end of the file.
+Result<usize> PageCache::read_pages(u64 offset, IoBuffer buffer)
+{
+    const usize length = buffer.size();
     usize done = 0;
     while (done < length) {
-        u64 position = offset + done;
-        u64 index = position >> k_page_shift;
-        usize in_page = static_cast<usize>(position & (k_page_size - 1));
+        const u64 position = offset + done;
+        const u64 index = position >> k_page_shift;
+        const auto in_page = static_cast<usize>(position & (k_page_size - 1));
         IoBuffer part = buffer.subspan(done).first(std::min(length - done, k_page_size - in_page));
-        PhysicalAddress frame;
-        bool is_there;
-        {
-            Locked lock(m_lock);
-            u64* entry = m_pages.find(index);
-            is_there = entry != nullptr;
-            if (entry && (*entry & k_loading) == 0) {
-                *entry = (*entry + k_pin) | k_referenced;
-                frame = frame_of(*entry);
-            }
-        }
+        Pinned page = pin(index);
         Result<> result;
-        if (!is_there) {
+        if (!page.entry && is_resident(index)) {
+            // Somebody reads it just now, or has made it since.
+            auto pinned = pin_or_make(index);
+            if (pinned.has_value())
+                page = pinned.value();
+            else
+                result = pinned.error();
+        } else if (!page.entry) {
             auto copied = read_absent(index, in_page, part);
-            if (copied.has_value() && copied.value() != 0) {
+            if (copied.is_error()) {
+                result = copied.error();
+            } else if (copied.value() != 0) {
                 done += part.size();
                 continue;
-            }
-            if (copied.has_value()) {
-                u64 wanted = ((length - done) + in_page + k_page_size - 1) >> k_page_shift;
-                u64 pages = ((size() + k_page_size - 1) >> k_page_shift);
+            } else {
+                const u64 wanted = ((length - done) + in_page + k_page_size - 1) >> k_page_shift;
+                const u64 pages = (size() + k_page_size - 1) >> k_page_shift;
                 result = load(index, std::min(readahead_for(index, wanted), index < pages ? pages - index : 1));
                 if (result.has_value())
                     continue;
-            } else {
-                result = copied.error();
             }
-        } else if (frame.is_null()) {
-            auto pinned = pin_or_make(index);
-            if (pinned.has_value()) {
-                result = part.write(bytes_of(pinned.value()).subspan(in_page, part.size()));
-                unpin(index);
-            } else {
-                result = pinned.error();
-            }
-        } else {
-            result = part.write(bytes_of(frame).subspan(in_page, part.size()));
-            unpin(index);
+        }
+        if (page.entry) {
+            result = part.write(bytes_of(page.frame).subspan(in_page, part.size()));
+            unpin(page);
         }
         if (result.is_error())
             return done != 0 ? Result<usize>(done) : result.error();
@@ -300,38 +322,33 @@ Result<usize> PageCache::read(u64 offset, IoBuffer buffer)
 /// Copies `part` to the page from `offset` on, and marks it dirty.
 Result<> PageCache::write_page(u64 index, usize offset, IoBuffer part)
 {
-    u64 start = index << k_page_shift;
-    bool is_there;
-    {
-        Locked lock(m_lock);
-        is_there = m_pages.find(index) != nullptr;
-    }
-    // Nothing of the page's old content is left, or there is none: no need to read or to clear it first.
-    bool replaces = part.size() == k_page_size || !m_source || start >= size();
-    if (!is_there && replaces) {
-        auto frame = TRY(allocate_page());
-        auto bytes = bytes_of(frame);
-        std::ranges::fill(bytes.first(offset), u8 { 0 });
-        std::ranges::fill(bytes.subspan(offset + part.size()), u8 { 0 });
-        if (auto copied = part.read(bytes.subspan(offset, part.size())); copied.is_error()) {
-            free_page(frame);
-            return copied;
+    Pinned page = pin(index);
+    if (!page.entry) {
+        // Nothing of the page's old content is left, or there is none: no need to read or to clear it first.
+        const bool replaces = part.size() == k_page_size || !m_source || (index << k_page_shift) >= size();
+        if (replaces && !is_resident(index)) {
+            auto frame = TRY(allocate_page());
+            auto bytes = bytes_of(frame);
+            std::ranges::fill(bytes.first(offset), u8 { 0 });
+            std::ranges::fill(bytes.subspan(offset + part.size()), u8 { 0 });
+            if (auto copied = part.read(bytes.subspan(offset, part.size())); copied.is_error()) {
+                free_page(frame);
+                return copied;
+            }
+            auto inserted = insert_pinned(index, frame, k_dirty);
+            if (inserted.is_error() && inserted.error() != Errno::EAGAIN)
+                return inserted.error();
+            if (inserted.has_value()) {
+                unpin(inserted.value());
+                if (inserted.value().frame == frame)
+                    return {};
+            }
+            // Somebody made the page meanwhile: into theirs, then.
         }
-        PhysicalAddress kept = TRY(insert_pinned(index, frame, k_dirty));
-        if (kept == frame) {
-            unpin(index);
-            return {};
-        }
-        // Somebody made the page meanwhile: into theirs, then.
-        unpin(index);
+        page = TRY(pin_or_make(index));
     }
-    PhysicalAddress frame = TRY(pin_or_make(index));
-    auto copied = part.read(bytes_of(frame).subspan(offset, part.size()));
-    {
-        Locked lock(m_lock);
-        set_dirty(*m_pages.find(index));
-    }
-    unpin(index);
+    auto copied = part.read(bytes_of(page.frame).subspan(offset, part.size()));
+    unpin(page, k_dirty);
     return copied;
 }
 
@@ -456,8 +473,7 @@ Result<> PageCache::allocate(u64 offset, u64 length)
     if (__builtin_add_overflow(offset, length, &end) || end > k_largest_size)
         return Errno::EFBIG;
     for (u64 index = offset >> k_page_shift; index < (end + k_page_size - 1) >> k_page_shift; ++index) {
-        TRY(pin_or_make(index));
-        unpin(index);
+        unpin(TRY(pin_or_make(index)));
     }
     return {};
 }
@@ -487,13 +503,9 @@ Result<PhysicalAddress> PageCache::page_for_mapping(u64 index, bool writable)
 {
     if (index >= (size() + k_page_size - 1) >> k_page_shift)
         return Errno::ENXIO;
-    PhysicalAddress frame = TRY(pin_or_make(index));
-    if (writable) {
-        Locked lock(m_lock);
-        set_dirty(*m_pages.find(index));
-    }
-    unpin(index);
-    return frame;
+    const Pinned page = TRY(pin_or_make(index));
+    unpin(page, writable ? k_dirty : 0);
+    return page.frame;
 }
 
 bool PageCache::is_resident(u64 index)

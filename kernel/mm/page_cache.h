@@ -102,15 +102,25 @@ private:
         return std::span<u8, k_page_size>(static_cast<u8*>(direct_map(frame)), k_page_size);
     }
 
+    /// A page that stays, and stays where it is, until unpin(): its entry in the tree does, too.
+    struct Pinned {
+        u64* entry { nullptr };
+        PhysicalAddress frame;
+    };
+
     Result<PhysicalAddress> allocate_page();
     void free_page(PhysicalAddress frame);
-    void unpin(u64 index);
+    /// Null if the page isn't there, or not yet.
+    Pinned pin(u64 index);
+    Pinned find_pinned(u64 index);
+    void unpin(Pinned page, u64 flags = 0);
     void wait_for_pins(u64 index) REQUIRES(m_lock);
     void set_dirty(u64& entry) REQUIRES(m_lock);
     void forget(u64 index, u64 entry) REQUIRES(m_lock);
-    Result<PhysicalAddress> insert_pinned(u64 index, PhysicalAddress frame, u64 flags);
+    Result<Pinned> insert_pinned(u64 index, PhysicalAddress frame, u64 flags);
     Result<> load(u64 first, u64 count);
-    Result<PhysicalAddress> pin_or_make(u64 index);
+    Result<Pinned> pin_or_make(u64 index);
+    Result<usize> read_pages(u64 offset, IoBuffer buffer);
     Result<usize> read_absent(u64 index, usize offset, IoBuffer part);
     Result<> write_page(u64 index, usize offset, IoBuffer part);
     Result<> write_run(u64 first, u64 count);

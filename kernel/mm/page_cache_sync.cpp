@@ -59,6 +59,15 @@ Result<> PageCache::write_run(u64 first, u64 count)
     return m_source->write_pages(first, list, static_cast<usize>(std::min<u64>(end - start, count << k_page_shift)));
 }
 
+/// A page that is pinned already.
+PageCache::Pinned PageCache::find_pinned(u64 index)
+{
+    Locked lock(m_lock);
+    u64* entry = m_pages.find(index);
+    ASSERT(entry);
+    return { entry, frame_of(*entry) };
+}
+
 Result<> PageCache::write_back(u64 first, u64 count, bool wait)
 {
     if (!m_source || !wait)
@@ -89,11 +98,7 @@ Result<> PageCache::write_back(u64 first, u64 count, bool wait)
             address_space().write_protect_object(*this, index, run);
         Result<> result = write_run(index, run);
         for (u64 i = 0; i < run; ++i) {
-            if (result.is_error()) {
-                Locked lock(m_lock);
-                set_dirty(*m_pages.find(index + i));
-            }
-            unpin(index + i);
+            unpin(find_pinned(index + i), result.is_error() ? k_dirty : 0);
         }
         if (result.is_error())
             return result;

@@ -1,7 +1,5 @@
 #include "mm/page_tree.h"
 
-#include <bit>
-
 namespace eremite {
 
 PageTree::Node* PageTree::create()
@@ -21,7 +19,14 @@ void PageTree::release(Node* node, unsigned height)
     kfree(node, sizeof(Node));
 }
 
-u64* PageTree::find(u64 index)
+void PageTree::clear()
+{
+    release(m_root, m_height);
+    m_root = nullptr;
+    m_height = 0;
+}
+
+u64* PageTree::find_in_tall(u64 index)
 {
     if (!covers(m_height, index))
         return nullptr;
