@@ -1,7 +1,6 @@
 #include "fs/dentry.h"
 
 #include "arch/clock.h"
-#include <algorithm>
 
 namespace eremite {
 
@@ -30,50 +29,6 @@ std::atomic<Dentry*>& bucket_of(const Dentry* directory, u32 hash)
 Mutex& rename_lock()
 {
     return s_rename_lock;
-}
-
-void PackedName::finish()
-{
-    u64 mixed = 0;
-    for (u64 word : words)
-        mixed = (mixed ^ word) * 0x9fb2'1c65'1e98'df25;
-    hash = static_cast<u32>(mixed >> 32);
-}
-
-PackedName::PackedName(std::string_view name)
-    : fits(name.size() <= k_max_length)
-{
-    usize shift = 0;
-    for (char c : name) {
-        // A long name's hash mixes all of it; its words are not used.
-        words[(shift / 64) % k_words] ^= static_cast<u64>(static_cast<u8>(c)) << (shift % 64);
-        shift += 8;
-    }
-    finish();
-}
-
-PackedName PackedName::take(std::string_view& path, usize& length)
-{
-    PackedName result;
-    usize i = 0;
-    u64 word = 0;
-    for (; i < path.size(); ++i) {
-        const char c = path[i];
-        if (c == '/' || i == k_max_length)
-            break;
-        word |= static_cast<u64>(static_cast<u8>(c)) << (i % 8 * 8);
-        if (i % 8 == 7) {
-            result.words[i / 8] = word;
-            word = 0;
-        }
-    }
-    if (i % 8 != 0)
-        result.words[i / 8] = word;
-    result.fits = i == path.size() || path[i] == '/';
-    result.finish();
-    length = i;
-    path.remove_prefix(i);
-    return result;
 }
 
 bool Dentry::try_ref() const
@@ -257,9 +212,7 @@ Dentry* DentryCache::find(Dentry& directory, const PackedName& packed, std::stri
         const bool is_long = (dentry->m_flags.load(std::memory_order_relaxed) & Dentry::Long) != 0;
         if (is_long == packed.fits)
             continue;
-        if (is_long ? dentry->m_long_name.view() == name
-                    : std::ranges::equal(packed.words, dentry->m_words,
-                          [](u64 word, const auto& other) { return word == other.load(std::memory_order_relaxed); }))
+        if (is_long ? dentry->m_long_name.view() == name : dentry->has_words(packed))
             return dentry;
     }
     return nullptr;
@@ -455,12 +408,7 @@ RefPtr<Dentry> DentryCache::walk(Dentry& start, std::string_view path, bool foll
             if (++steps > k_max_chain)
                 return nullptr;
             if (dentry->m_hash.load(std::memory_order_relaxed) == packed.hash
-                && dentry->m_parent.load(std::memory_order_relaxed) == at
-                && dentry->m_words[0].load(std::memory_order_relaxed) == packed.words[0]
-                && dentry->m_words[1].load(std::memory_order_relaxed) == packed.words[1]
-                && dentry->m_words[2].load(std::memory_order_relaxed) == packed.words[2]
-                && dentry->m_words[3].load(std::memory_order_relaxed) == packed.words[3]
-                && dentry->m_words[4].load(std::memory_order_relaxed) == packed.words[4])
+                && dentry->m_parent.load(std::memory_order_relaxed) == at && dentry->has_words(packed))
                 break;
         }
         if (!dentry)

@@ -6,26 +6,10 @@
 #pragma once
 
 #include "fs/inode.h"
+#include "fs/packed_name.h"
 #include <array>
 
 namespace eremite {
-
-/// A name of up to 40 bytes as words, so that it is compared and hashed by words; longer ones take the locked way.
-struct PackedName {
-    static constexpr usize k_words = 5;
-    static constexpr usize k_max_length = k_words * sizeof(u64);
-    std::array<u64, k_words> words {};
-    u32 hash { 0 };
-    bool fits { true };
-
-    explicit PackedName(std::string_view name);
-    PackedName() = default;
-    /// Takes the name off the front of `path`, up to a slash or the end.
-    static PackedName take(std::string_view& path, usize& length);
-
-private:
-    void finish();
-};
 
 /// One name. Reference-counted: the cache holds one reference while it is listed there, a child holds one on its
 /// parent.
@@ -60,6 +44,15 @@ private:
         Hashed = 32,
         Removed = 64,
     };
+
+    bool has_words(const PackedName& name) const
+    {
+        return m_words[0].load(std::memory_order_relaxed) == name.words[0]
+            && m_words[1].load(std::memory_order_relaxed) == name.words[1]
+            && m_words[2].load(std::memory_order_relaxed) == name.words[2]
+            && m_words[3].load(std::memory_order_relaxed) == name.words[3]
+            && m_words[4].load(std::memory_order_relaxed) == name.words[4];
+    }
 
     std::atomic<Dentry*> m_next { nullptr }; // in the bucket, or the free list
     std::atomic<Dentry*> m_parent { nullptr };

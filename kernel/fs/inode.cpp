@@ -65,15 +65,18 @@ Result<> Inode::set_attributes(const AttributeChange& change)
     if ((change.what & AttributeChange::ModifyTime) != 0)
         m_attributes.modify_time = change.modify_time;
     m_attributes.change_time = now;
+    times_changed();
     return {};
 }
 
-void Inode::touch_access()
+void Inode::record_access()
 {
     // As with Linux's relatime: only the first access after a change is recorded.
+    const Nanoseconds now = realtime_now();
     Locked lock(m_attributes_lock);
     if (m_attributes.access_time <= m_attributes.modify_time)
-        m_attributes.access_time = realtime_now();
+        m_attributes.access_time = now;
+    m_access_is_recorded.store(m_attributes.access_time > m_attributes.modify_time, std::memory_order_relaxed);
 }
 
 void Inode::touch_modify()
@@ -81,6 +84,7 @@ void Inode::touch_modify()
     const Nanoseconds now = realtime_now();
     Locked lock(m_attributes_lock);
     m_attributes.modify_time = m_attributes.change_time = now;
+    times_changed();
 }
 
 void Inode::touch_change()

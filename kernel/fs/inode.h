@@ -56,14 +56,58 @@ struct DirectoryEntry {
     u64 next { 0 }; // position to go on at after this entry
 };
 
-/// Takes the entries of a directory, one after another.
+/// Takes the entries of a directory, one after another, as struct linux_dirent64 records (getdents64(2)) into memory
+/// that the derived class provides. One that provides none is asked about each entry.
 class DirectorySink {
 public:
     /// False: full, this one was not taken.
-    virtual bool add(const DirectoryEntry& entry) = 0;
+    bool add(const DirectoryEntry& entry)
+    {
+        const usize length = record_length(entry.name.size());
+        if (length > m_room.size()) [[unlikely]]
+            return take(entry);
+        [[clang::always_inline]] put(entry, length);
+        return true;
+    }
 
 protected:
     ~DirectorySink() = default;
+    /// There is no room for it: make some and add() it again, or do with it what you like.
+    virtual bool take(const DirectoryEntry& entry) = 0;
+
+    static constexpr usize k_header_size = 19;
+    static constexpr usize record_length(usize name_size) { return align_up(k_header_size + name_size + 1, 8); }
+
+    std::span<u8> m_room; // where the next record goes
+    u64 m_next { 0 }; // of the last record
+
+private:
+    void put(const DirectoryEntry& entry, usize length)
+    {
+        const std::string_view from = entry.name;
+        const std::span record = m_room.first(length);
+        // The name's NUL and what aligns the next record lie in the last word.
+        __builtin_memset(record.last(8).data(), 0, 8);
+        __builtin_memcpy(record.data(), &entry.number, 8);
+        __builtin_memcpy(record.subspan(8).data(), &entry.next, 8);
+        const u32 tail = static_cast<u32>(length) | static_cast<u32>(entry.type) << 16;
+        __builtin_memcpy(record.subspan(16).data(), &tail, 4); // of which the name overwrites the last byte
+        const std::span to = record.subspan(k_header_size);
+        // By words, the last of them overlapping the one before; a call would cost more than most names are long.
+        if (from.size() >= 8) {
+            for (usize i = 0; i + 8 < from.size(); i += 8)
+                __builtin_memcpy(to.subspan(i).data(), from.substr(i).data(), 8);
+            __builtin_memcpy(to.subspan(from.size() - 8).data(), from.substr(from.size() - 8).data(), 8);
+        } else if (from.size() >= 4) {
+            __builtin_memcpy(to.data(), from.data(), 4);
+            __builtin_memcpy(to.subspan(from.size() - 4).data(), from.substr(from.size() - 4).data(), 4);
+        } else {
+            for (usize i = 0; i < from.size(); ++i)
+                to[i] = static_cast<u8>(from[i]);
+        }
+        m_room = m_room.subspan(length);
+        m_next = entry.next;
+    }
 };
 
 /// A mounted file system (or one about to be).
@@ -167,7 +211,11 @@ public:
     virtual Result<usize> list_xattrs(std::span<u8>) { return usize { 0 }; }
 
     /// The file was read or written now.
-    void touch_access();
+    void touch_access()
+    {
+        if (!m_access_is_recorded.load(std::memory_order_relaxed)) [[unlikely]]
+            record_access();
+    }
     void touch_modify();
     void touch_change();
 
@@ -186,13 +234,20 @@ public:
 protected:
     Inode(FileSystem& file_system, u64 number, u32 mode);
 
+    /// After a change of the times other than by this class's own methods.
+    void times_changed() { m_access_is_recorded.store(false, std::memory_order_relaxed); }
+
     mutable SpinLock m_attributes_lock;
     Attributes m_attributes GUARDED_BY(m_attributes_lock);
 
 private:
+    void record_access();
+
     RefPtr<FileSystem> m_file_system;
     u64 m_number;
     u32 m_type;
+    /// The access time is later than the last change's: a further access is not recorded.
+    std::atomic<bool> m_access_is_recorded { false };
     std::atomic<bool> m_dead { false };
     Mutex m_mutex;
 };

@@ -24,10 +24,8 @@ Result<u64> add_offset(u64 base, i64 offset)
 
 } // namespace
 
-void notify_file_event(Dentry& dentry, u32 mask)
+void tell_file_event(Dentry& dentry, u32 mask)
 {
-    if (!g_file_event_hook.load(std::memory_order_relaxed)) [[likely]]
-        return;
     if (dentry.inode().is_directory())
         mask |= k_in_isdir;
     notify_event(dentry.inode(), mask);
@@ -290,51 +288,28 @@ Result<u64> DirectoryFile::seek(i64 offset, int whence)
 
 namespace {
 
-/// Writes struct linux_dirent64 records, gathered so that the application's memory is gone to seldom.
-class Dirent64Sink final : public DirectorySink {
+/// Records for the application, gathered so that its memory is gone to seldom.
+class ApplicationSink final : public DirectorySink {
 public:
-    explicit Dirent64Sink(IoBuffer buffer)
+    explicit ApplicationSink(IoBuffer buffer)
         : m_buffer(buffer)
     {
-    }
-
-    bool add(const DirectoryEntry& entry) override
-    {
-        const usize length = align_up(k_header + entry.name.size() + 1, 8);
-        if (entry.name.size() > abi::k_name_max || length > m_buffer.size() - m_copied - m_gathered) {
-            m_full = true;
-            return false;
-        }
-        if (length > m_records.size() - m_gathered && !copy_out())
-            return false;
-        const std::span out = std::span(m_records).subspan(m_gathered, length);
-        __builtin_memcpy(out.data(), &entry.number, 8);
-        __builtin_memcpy(out.subspan(8).data(), &entry.next, 8);
-        out[16] = static_cast<u8>(length);
-        out[17] = static_cast<u8>(length >> 8);
-        out[18] = entry.type;
-        __builtin_memcpy(out.subspan(k_header).data(), entry.name.data(), entry.name.size());
-        // The name's NUL and what aligns the next record.
-        for (u8& byte : out.subspan(k_header + entry.name.size()))
-            byte = 0;
-        m_gathered += length;
-        m_next = entry.next;
-        return true;
+        m_room = std::span(m_records).first(std::min(m_records.size(), buffer.size()));
     }
 
     /// What is gathered, to the application. False: its memory can't be written.
     bool copy_out()
     {
-        if (m_gathered == 0)
-            return true;
-        auto copied = m_buffer.subspan(m_copied).write(std::span(m_records).first(m_gathered));
-        if (copied.is_error()) {
-            m_fault = true;
-            return false;
+        const usize gathered = static_cast<usize>(m_room.data() - m_records.data());
+        if (gathered != 0) {
+            if (m_buffer.subspan(m_copied).write(std::span(m_records).first(gathered)).is_error()) {
+                m_fault = true;
+                return false;
+            }
+            m_copied += gathered;
+            m_position = m_next;
         }
-        m_copied += m_gathered;
-        m_gathered = 0;
-        m_position = m_next;
+        m_room = std::span(m_records).first(std::min(m_records.size(), m_buffer.size() - m_copied));
         return true;
     }
 
@@ -345,11 +320,19 @@ public:
     u64 position() const { return m_position; }
 
 private:
-    static constexpr usize k_header = 19;
+    bool take(const DirectoryEntry& entry) override
+    {
+        if (!copy_out())
+            return false;
+        if (entry.name.size() > abi::k_name_max || record_length(entry.name.size()) > m_room.size()) {
+            m_full = true;
+            return false;
+        }
+        return add(entry);
+    }
+
     IoBuffer m_buffer;
     usize m_copied { 0 };
-    usize m_gathered { 0 };
-    u64 m_next { 0 };
     u64 m_position { 0 };
     bool m_full { false };
     bool m_fault { false };
@@ -368,7 +351,7 @@ Result<usize> DirectoryFile::read_directory(IoBuffer buffer)
     const u64 parent_number = parent ? parent->inode().number()
         : covered ? covered->parent() ? covered->parent()->inode().number() : covered->inode().number()
                   : m_inode->number();
-    Dirent64Sink sink(buffer);
+    ApplicationSink sink(buffer);
     TRY(m_inode->read_directory(m_handle, m_position, parent_number, sink));
     sink.copy_out();
     if (sink.used() == 0) {

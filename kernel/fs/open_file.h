@@ -119,6 +119,11 @@ inline void notify_event(Inode& inode, u32 mask, std::string_view name = {}, u32
         hook(inode, mask, name, cookie);
 }
 /// Something happened to the file itself: told to those who watch it and to those who watch its directory.
-void notify_file_event(Dentry& dentry, u32 mask);
+void tell_file_event(Dentry& dentry, u32 mask);
+inline void notify_file_event(Dentry& dentry, u32 mask)
+{
+    if (g_file_event_hook.load(std::memory_order_relaxed)) [[unlikely]]
+        tell_file_event(dentry, mask);
+}
 
 } // namespace eremite

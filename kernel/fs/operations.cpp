@@ -7,6 +7,8 @@ namespace eremite {
 
 namespace {
 
+constexpr u32 k_max_create_tries = 8; // against others who make and remove the same name
+
 /// Locks the directory into which something is to be made, and checks that it can be.
 class CreationSite {
 public:
@@ -68,6 +70,15 @@ Result<RefPtr<File>> open_found(Dentry& dentry, u64 flags, bool created)
     return file;
 }
 
+/// A new regular file at the place that `walker` has come to. EEXIST, ...
+Result<RefPtr<Dentry>> create_file(PathWalker& walker, u32 mode)
+{
+    CreationSite site(walker);
+    TRY(site.check_free(walker.last()));
+    Inode::Found made = TRY(site.parent().inode().create(walker.last(), mode, 0));
+    return DentryCache::insert(site.parent(), walker.last(), std::move(made));
+}
+
 } // namespace
 
 Result<RefPtr<File>> open_path(int fd, std::string_view path, u64 flags, u32 mode, u64 resolve_flags)
@@ -110,35 +121,31 @@ Result<RefPtr<File>> open_path(int fd, std::string_view path, u64 flags, u32 mod
         return open_found(*dentry, flags & ~u64 { abi::k_o_tmpfile }, true);
     }
 
-    auto found = walker.finish(follow);
-    if (!found.is_error()) {
-        if (exclusive)
-            return Errno::EEXIST;
-        return open_found(*found.value(), flags, false);
-    }
-    if (!creates || !walker.last_is_missing())
-        return found.error();
-    if (walker.has_trailing_slash())
-        return Errno::EISDIR;
-    RefPtr<Dentry> dentry;
-    bool created = true;
-    {
-        CreationSite site(walker);
-        auto free = site.check_free(walker.last());
-        if (free.is_error()) {
-            // Made by another thread since we looked.
-            if (free.error() != Errno::EEXIST || exclusive)
-                return free.error();
-            dentry = TRY(DentryCache::lookup_locked(site.parent(), walker.last()));
-            created = false;
-        } else {
-            Inode::Found fresh = TRY(site.parent().inode().create(walker.last(), mode, 0));
-            dentry = TRY(DentryCache::insert(site.parent(), walker.last(), std::move(fresh)));
+    // Most often what is to be created isn't there: then one look under the directory's lock says all. A name that
+    // turns out to be taken is found as any other is; it may also lead elsewhere, or be gone again.
+    bool looks_first = !creates || walker.last_is_special() || walker.has_trailing_slash();
+    for (u32 tries = 0; tries < k_max_create_tries; ++tries, looks_first = true) {
+        if (looks_first) {
+            auto found = walker.finish(follow);
+            if (!found.is_error()) {
+                if (exclusive)
+                    return Errno::EEXIST;
+                return open_found(*found.value(), flags, false);
+            }
+            if (!creates || !walker.last_is_missing())
+                return found.error();
+            if (walker.has_trailing_slash())
+                return Errno::EISDIR;
         }
+        auto made = create_file(walker, mode);
+        if (!made.is_error()) {
+            notify_event(walker.parent().inode(), k_in_create, walker.last());
+            return open_found(*made.value(), flags, true);
+        }
+        if (made.error() != Errno::EEXIST || exclusive)
+            return made.error();
     }
-    if (created)
-        notify_event(walker.parent().inode(), k_in_create, walker.last());
-    return open_found(*dentry, flags, created);
+    return Errno::EEXIST;
 }
 
 Result<RefPtr<Dentry>> make_node(int fd, std::string_view path, u32 mode, u64 device)

@@ -202,7 +202,26 @@ Result<> PathWalker::walk_to_parent(std::string_view path)
     } else {
         m_at = m_base;
     }
+    if (m_resolve == 0 && walk_cached(path)) [[likely]]
+        return {};
     return walk(path);
+}
+
+/// All of walk(), if what leads to the last component is in the cache. False: nothing has changed.
+bool PathWalker::walk_cached(std::string_view path)
+{
+    const usize slash = path.rfind('/');
+    const usize start = slash == std::string_view::npos ? 0 : slash + 1;
+    if (start == path.size() || !m_at->inode().is_directory())
+        return false;
+    if (start != 0) {
+        RefPtr<Dentry> parent = DentryCache::walk(*m_at, path.substr(0, start), true);
+        if (!parent || !parent->inode().is_directory())
+            return false;
+        m_at = std::move(parent);
+    }
+    m_last = path.substr(start);
+    return true;
 }
 
 Result<RefPtr<Dentry>> PathWalker::finish(bool follow)

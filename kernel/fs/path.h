@@ -70,6 +70,7 @@ private:
     /// What remains is the link's text and then `rest`; or, for a magic link, m_at has jumped.
     Result<bool> enter_link(Dentry& link, std::string_view& rest);
     Result<> walk(std::string_view rest);
+    bool walk_cached(std::string_view path);
 
     RefPtr<Dentry> m_base;
     RefPtr<Dentry> m_root;

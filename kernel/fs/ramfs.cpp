@@ -119,17 +119,21 @@ RamInode::~RamInode()
 
 void RamInode::change_link_count(int by)
 {
-    {
-        Locked lock(m_attributes_lock);
-        m_attributes.link_count += static_cast<u32>(by);
-    }
-    touch_change();
+    change_link_count(by, realtime_now());
+}
+
+void RamInode::change_link_count(int by, Nanoseconds now)
+{
+    Locked lock(m_attributes_lock);
+    m_attributes.link_count += static_cast<u32>(by);
+    m_attributes.change_time = now;
 }
 
 void RamInode::set_times(Nanoseconds time)
 {
     Locked lock(m_attributes_lock);
     m_attributes.access_time = m_attributes.modify_time = m_attributes.change_time = m_attributes.birth_time = time;
+    times_changed();
 }
 
 void RamInode::set_special_device(u64 device)
@@ -322,67 +326,102 @@ RamDirectory::~RamDirectory()
     clear();
 }
 
-void RamDirectory::clear()
+/// Puts what the directory holds in front of `list`; nothing is left here.
+void RamDirectory::move_entries_to(Entry*& list)
 {
-    // Not by recursion, for a tree may be deeper than the stack: what a directory holds is moved up here.
-    m_by_name.clear();
-    while (!m_by_position.empty()) {
-        Entry& entry = *m_by_position.begin();
-        if (entry.inode->is_directory()) {
-            auto& directory = static_cast<RamDirectory&>(*entry.inode);
-            directory.m_by_name.clear();
-            while (!directory.m_by_position.empty()) {
-                Entry& child = *directory.m_by_position.begin();
-                directory.m_by_position.erase(directory.m_by_position.begin());
-                child.position = m_next_position++;
-                m_by_position.insert(child);
-            }
-        }
-        m_by_position.erase(m_by_position.begin());
-        static_cast<void>(OwnPtr<Entry>::adopt(&entry));
-    }
+    m_by_position.visit(0, [&](u64, u64 word) {
+        auto* entry = reinterpret_cast<Entry*>(word);
+        entry->next = std::exchange(list, entry);
+        return true;
+    });
+    m_by_position.clear();
+    m_buckets = {};
+    m_count = 0;
 }
 
-RamDirectory::Name::Name(std::string_view name)
-    : hash(name.size())
-    , text(name)
+void RamDirectory::clear()
 {
-    for (char c : name)
-        hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
+    // Not by recursion, for a tree may be deeper than the stack.
+    Entry* list = nullptr;
+    move_entries_to(list);
+    while (list) {
+        const auto entry = OwnPtr<Entry>::adopt(std::exchange(list, list->next));
+        if (entry->inode->is_directory())
+            static_cast<RamDirectory&>(*entry->inode).move_entries_to(list);
+    }
 }
 
 RamDirectory::Entry* RamDirectory::find(std::string_view name)
 {
-    auto at = m_by_name.find(Name(name));
-    return at == m_by_name.end() ? nullptr : &*at;
+    if (m_buckets.is_empty())
+        return nullptr;
+    const PackedName packed(name);
+    for (Entry* entry = bucket_of(packed); entry; entry = entry->next) {
+        if (entry->packed.hash != packed.hash || entry->packed.fits != packed.fits)
+            continue;
+        if (packed.fits ? entry->packed.is_same(packed) : entry->long_name.view() == name)
+            return entry;
+    }
+    return nullptr;
 }
 
-void RamDirectory::remove(Entry& entry)
+void RamDirectory::remove(Entry& entry, Nanoseconds now, int links)
 {
-    m_by_name.erase(m_by_name.iterator_to(entry));
-    m_by_position.erase(m_by_position.iterator_to(entry));
+    Entry** link = &bucket_of(entry.packed);
+    while (*link != &entry)
+        link = &(*link)->next;
+    *link = entry.next;
+    m_by_position.erase(entry.position);
+    --m_count;
     static_cast<void>(OwnPtr<Entry>::adopt(&entry));
+    changed(now, links);
 }
 
-void RamDirectory::changed(int links)
+void RamDirectory::changed(Nanoseconds now, int links)
 {
-    touch_modify();
     Locked lock(m_attributes_lock);
+    m_attributes.modify_time = m_attributes.change_time = now;
+    times_changed();
     m_attributes.link_count += static_cast<u32>(links);
+}
+
+/// Twice as many buckets. ENOMEM, with all as it was.
+Result<> RamDirectory::grow()
+{
+    Vector<Entry*> larger;
+    TRY(larger.try_resize(std::max<usize>(8, m_buckets.size() * 2)));
+    std::swap(m_buckets, larger);
+    for (Entry* entry : larger.span()) {
+        while (entry) {
+            Entry* next = entry->next;
+            Entry*& bucket = bucket_of(entry->packed);
+            entry->next = std::exchange(bucket, entry);
+            entry = next;
+        }
+    }
+    return {};
 }
 
 Result<> RamDirectory::add(std::string_view name, RefPtr<Inode> inode)
 {
+    if (m_count >= m_buckets.size()) {
+        // Longer chains will do when memory is short.
+        if (auto grown = grow(); grown.is_error() && m_buckets.is_empty())
+            return grown;
+    }
     OwnPtr<Entry> entry = TRY(make<Entry>());
-    entry->name = TRY(String::create(name));
-    entry->hash = Name(name).hash;
+    entry->packed = PackedName(name);
+    if (!entry->packed.fits)
+        entry->long_name = TRY(String::create(name));
     const bool is_directory = inode->is_directory();
+    u64* const place = TRY(m_by_position.ensure(m_next_position));
     entry->inode = std::move(inode);
     entry->position = m_next_position++;
     Entry& added = *entry.leak();
-    m_by_name.insert(added);
-    m_by_position.insert(added);
-    changed(is_directory ? 1 : 0);
+    *place = reinterpret_cast<u64>(&added);
+    added.next = std::exchange(bucket_of(added.packed), &added);
+    ++m_count;
+    changed(realtime_now(), is_directory ? 1 : 0);
     return {};
 }
 
@@ -431,9 +470,9 @@ Result<> RamDirectory::unlink(std::string_view name, Inode& inode)
     Entry* entry = find(name);
     if (!entry || entry->inode.get() != &inode)
         return Errno::ENOENT;
-    remove(*entry);
-    changed(0);
-    static_cast<RamInode&>(inode).change_link_count(-1);
+    const Nanoseconds now = realtime_now();
+    remove(*entry, now, 0);
+    static_cast<RamInode&>(inode).change_link_count(-1, now);
     return {};
 }
 
@@ -445,9 +484,9 @@ Result<> RamDirectory::remove_directory(std::string_view name, Inode& inode)
     Entry* entry = find(name);
     if (!entry || entry->inode.get() != &inode)
         return Errno::ENOENT;
-    remove(*entry);
-    changed(-1);
-    directory.change_link_count(-2);
+    const Nanoseconds now = realtime_now();
+    remove(*entry, now, -1);
+    directory.change_link_count(-2, now);
     return {};
 }
 
@@ -459,6 +498,7 @@ Result<> RamDirectory::rename(
     if (!from || from->inode.get() != &inode)
         return Errno::ENOENT;
     Entry* to = directory.find(new_name);
+    const Nanoseconds now = realtime_now();
     if (to && to->inode.get() != replaced)
         return Errno::ENOENT;
     if (exchange) {
@@ -466,8 +506,8 @@ Result<> RamDirectory::rename(
             return Errno::ENOENT;
         std::swap(from->inode, to->inode);
         const int moved = static_cast<int>(inode.is_directory()) - static_cast<int>(replaced->is_directory());
-        changed(&directory == this ? 0 : -moved);
-        directory.changed(&directory == this ? 0 : moved);
+        changed(now, &directory == this ? 0 : -moved);
+        directory.changed(now, &directory == this ? 0 : moved);
         inode.touch_change();
         replaced->touch_change();
         return {};
@@ -478,17 +518,16 @@ Result<> RamDirectory::rename(
         // In place: nothing that could fail is left.
         to->inode = RefPtr<Inode>(&inode);
         if (replaced->is_directory()) {
-            directory.changed(-1);
-            static_cast<RamInode&>(*replaced).change_link_count(-2);
+            directory.changed(now, -1);
+            static_cast<RamInode&>(*replaced).change_link_count(-2, now);
         } else {
-            static_cast<RamInode&>(*replaced).change_link_count(-1);
+            static_cast<RamInode&>(*replaced).change_link_count(-1, now);
         }
-        directory.changed(inode.is_directory() ? 1 : 0);
+        directory.changed(now, inode.is_directory() ? 1 : 0);
     } else {
         TRY(directory.add(new_name, RefPtr<Inode>(&inode)));
     }
-    remove(*from);
-    changed(inode.is_directory() ? -1 : 0);
+    remove(*from, now, inode.is_directory() ? -1 : 0);
     inode.touch_change();
     return {};
 }
@@ -508,11 +547,11 @@ Result<> RamDirectory::read_directory(u64, u64 position, u64 parent, DirectorySi
         return {};
     if (position <= 1 && !sink.add({ "..", parent, directory_type, 2 }))
         return {};
-    for (auto at = m_by_position.lower_bound(std::max<u64>(position, 2)); at != m_by_position.end(); ++at) {
-        const auto type = static_cast<u8>(at->inode->type() >> 12);
-        if (!sink.add({ at->name, at->inode->number(), type, at->position + 1 }))
-            return {};
-    }
+    m_by_position.visit(std::max<u64>(position, 2), [&](u64 number, u64 word) {
+        const auto& entry = *reinterpret_cast<const Entry*>(word);
+        const auto type = static_cast<u8>(entry.inode->type() >> 12);
+        [[clang::always_inline]] return sink.add({ entry.name(), entry.inode->number(), type, number + 1 });
+    });
     return {};
 }
 

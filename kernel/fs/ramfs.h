@@ -2,10 +2,11 @@
 // data stay in the archive until they are written or mapped), and what memfd_create makes files of.
 #pragma once
 
-#include "base/intrusive.h"
 #include "fs/inode.h"
+#include "fs/packed_name.h"
 #include "fs/xattr_store.h"
 #include "mm/page_cache.h"
+#include "mm/page_tree.h"
 
 namespace eremite {
 
@@ -52,6 +53,7 @@ public:
     Result<usize> list_xattrs(std::span<u8> buffer) override;
 
     void change_link_count(int by);
+    void change_link_count(int by, Nanoseconds now);
     void set_times(Nanoseconds time);
 
 protected:
@@ -111,7 +113,7 @@ public:
     Result<RefPtr<Inode>> create_unnamed(u32 mode) override;
     Result<> read_directory(u64 handle, u64 position, u64 parent, DirectorySink& sink) override;
 
-    bool is_empty() const { return m_by_name.empty(); }
+    bool is_empty() const { return m_count == 0; }
     /// Adds `inode` under a name that is free. mutex() is held, or nobody else knows the directory yet.
     Result<> add(std::string_view name, RefPtr<Inode> inode);
     /// Breaks the circle of references, deeply.
@@ -123,40 +125,25 @@ private:
     RamDirectory(RamFileSystem& file_system, u32 mode);
 
     struct Entry {
-        TreeHook name_hook;
-        TreeHook position_hook;
-        String name;
+        Entry* next { nullptr }; // in the bucket
         RefPtr<Inode> inode;
         u64 position { 0 };
-        u64 hash { 0 }; // of the name
+        PackedName packed;
+        String long_name; // one that doesn't fit
+
+        std::string_view name() const { return packed.fits ? packed.view() : long_name.view(); }
     };
-    /// By hash, so that finding a name compares numbers, and the names once.
-    struct Name {
-        u64 hash;
-        std::string_view text;
-        explicit Name(std::string_view name);
-        Name(u64 hash, std::string_view name)
-            : hash(hash)
-            , text(name)
-        {
-        }
-        bool operator<(const Name& other) const { return hash != other.hash ? hash < other.hash : text < other.text; }
-    };
-    struct NameOf {
-        using type = Name;
-        type operator()(const Entry& entry) const { return { entry.hash, entry.name.view() }; }
-    };
-    struct PositionOf {
-        using type = u64;
-        type operator()(const Entry& entry) const { return entry.position; }
-    };
+    Entry*& bucket_of(const PackedName& name) { return m_buckets[name.hash & (m_buckets.size() - 1)]; }
     Entry* find(std::string_view name);
-    void remove(Entry& entry);
-    void changed(int links);
+    void remove(Entry& entry, Nanoseconds now, int links);
+    void changed(Nanoseconds now, int links);
+    Result<> grow();
+    void move_entries_to(Entry*& list);
 
     // Under mutex(), which the VFS holds; read_directory takes it itself.
-    Tree<Entry, &Entry::name_hook, NameOf> m_by_name;
-    Tree<Entry, &Entry::position_hook, PositionOf> m_by_position;
+    Vector<Entry*> m_buckets; // by the name's hash; a power of two, or none before the first name
+    PageTree m_by_position; // in the order in which they were made: where a reader of the directory goes on
+    usize m_count { 0 };
     u64 m_next_position { 2 };
 };
 

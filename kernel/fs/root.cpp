@@ -10,6 +10,7 @@
 #include "fs/procfs.h"
 #include "fs/unpack.h"
 #include "mm/frames.h"
+#include "random/random.h"
 #include "sched/process.h"
 
 extern "C" {
@@ -85,6 +86,7 @@ Result<> mount_from_command_line()
 
 Result<> mount_root_file_system()
 {
+    PackedName::set_secret(random_u64());
     RefPtr<RamFileSystem> file_system = TRY(RamFileSystem::create("rootfs", default_memory_limit()));
     RefPtr<Inode> root = TRY(file_system->root());
     auto& directory = static_cast<RamDirectory&>(*root);

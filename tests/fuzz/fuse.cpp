@@ -54,7 +54,7 @@ private:
 
 class Sink final : public DirectorySink {
 public:
-    bool add(const DirectoryEntry& entry) override { return entry.name.size() < 256 && ++m_count < 1000; }
+    bool take(const DirectoryEntry& entry) override { return entry.name.size() < 256 && ++m_count < 1000; }
 
 private:
     unsigned m_count { 0 };

@@ -31,6 +31,7 @@ ExtInode::ExtInode(ExtFileSystem& file_system, u32 number, const InodeData& data
     m_attributes.block_size = file_system.block_size();
     m_attributes.access_time = data.access_time;
     m_attributes.modify_time = data.modify_time;
+    times_changed();
     m_attributes.change_time = data.change_time;
     m_attributes.birth_time = data.birth_time;
 }
@@ -313,7 +314,7 @@ namespace {
 /// Keeps entries until the lock is released: the reader's memory may be a file's on this very disk.
 class KeptEntries final : public DirectorySink {
 public:
-    bool add(const DirectoryEntry& entry) override
+    bool take(const DirectoryEntry& entry) override
     {
         if (m_count == m_entries.size() || m_text_used + entry.name.size() > m_text.size())
             return false;

@@ -91,6 +91,7 @@ Result<> FuseInode::update(const fuse::Attr& from, u64 valid, u32 valid_nanoseco
         m_attributes.block_size = std::clamp<u32>(from.block_size, 512, 1u << 20);
         m_attributes.access_time = time_of(from.access_seconds, from.access_nanoseconds);
         m_attributes.modify_time = modified;
+        times_changed();
         m_attributes.change_time = time_of(from.change_seconds, from.change_nanoseconds);
     }
     if (is_regular()) {

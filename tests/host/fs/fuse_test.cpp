@@ -43,7 +43,7 @@ struct Client {
 
 class Names final : public DirectorySink {
 public:
-    bool add(const DirectoryEntry& entry) override
+    bool take(const DirectoryEntry& entry) override
     {
         names += std::string(entry.name) + " ";
         return true;
