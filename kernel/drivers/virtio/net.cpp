@@ -239,7 +239,7 @@ Packet NetDriver::assemble(ReceiveBuffer first, u32 length, u16 count)
 bool NetDriver::offer_short(ShortFrameTaker& taker)
 {
     Virtqueue::Completion completion;
-    if (!m_receive->look(completion) || completion.length > sizeof(Header) + k_copy_limit
+    if (!m_receive->look(completion) || completion.length > sizeof(Header) + k_short_limit
         || completion.length < sizeof(Header))
         return false;
     // The device is done with it, and nothing keeps it: until it is offered again it is ours.

@@ -72,6 +72,9 @@ private:
     static constexpr u16 k_queue_size = 256;
     /// A packet up to this size is copied, and its buffer goes back to the device at once.
     static constexpr u32 k_copy_limit = 512;
+    /// Up to this size, a full frame of the usual link among them, a ShortFrameTaker is asked first: its copy costs
+    /// less than a new page for the device and a packet made of fragments.
+    static constexpr u32 k_short_limit = 2048;
 
     Result<> bring_up() REQUIRES(m_receive_lock, m_transmit_lock);
     void recover();

@@ -53,7 +53,8 @@ std::span<u8> TcpConnection::reserve_receive(u32 length)
     }
     // Where short segments pile up, the next ones will want to join.
     auto created = Packet::create();
-    auto buffer = Buffer::create(piles_up ? Buffer::Size::Page : Buffer::Size::Small);
+    bool fits = length <= Buffer::capacity_of(Buffer::Size::Small);
+    auto buffer = Buffer::create(piles_up || !fits ? Buffer::Size::Page : Buffer::Size::Small);
     if (created.is_error() || buffer.is_error() || length > buffer.value()->capacity())
         return {};
     Packet packet = created.release_value();

@@ -229,19 +229,26 @@ static int check(int connections, int together, uint64_t bytes)
     int sockets;
     in_a_row(connections < 100 ? connections : 100);
     at_once(together); // memory that is kept for use again is there from here on
-    ask_memory(&before, &sockets);
-    in_a_row(connections);
-    at_once(together);
-    for (int tries = 0; tries < 50; ++tries) {
-        ask_memory(&after, &sockets);
-        if (sockets <= 2) // the listener, and this connection
+    // How much is kept depends on how far the guest fell behind at worst. A leak takes its part in every round.
+    for (int round = 1;; ++round) {
+        ask_memory(&before, &sockets);
+        in_a_row(connections);
+        at_once(together);
+        for (int tries = 0; tries < 50; ++tries) {
+            ask_memory(&after, &sockets);
+            if (sockets <= 2) // the listener, and this connection
+                break;
+            usleep(100000);
+        }
+        printf("%d connections in a row, %d at once: %ld KiB free before, %ld after, %d sockets\n", connections,
+            together, before, after, sockets);
+        if (sockets > 2)
+            return 1;
+        if (after >= before - 256)
             break;
-        usleep(100000);
+        if (round == 3)
+            return 1;
     }
-    printf("%d connections in a row, %d at once: %ld KiB free before, %ld after, %d sockets\n", connections, together,
-        before, after, sockets);
-    if (sockets > 2 || after < before - 256)
-        return 1;
     int fd = open_connection();
     char answer[2] = "";
     if (send_all(fd, "r", 1) != 0 || send_all(fd, &bytes, 8) != 0 || send_pattern(fd, bytes) != 0
