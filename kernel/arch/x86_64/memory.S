@@ -90,17 +90,33 @@
     ret
 
     function __eremite_memcmp
-1:  test %rdx, %rdx
-    jz 2f
+1:  cmp $8, %rdx
+    jb 2f
+    mov (%rdi), %rax
+    mov (%rsi), %rcx
+    cmp %rcx, %rax
+    jne 4f
+    add $8, %rdi
+    add $8, %rsi
+    sub $8, %rdx
+    jmp 1b
+2:  test %rdx, %rdx
+    jz 3f
     movzbl (%rdi), %eax
     movzbl (%rsi), %ecx
     inc %rdi
     inc %rsi
     dec %rdx
     sub %ecx, %eax
-    jz 1b
+    jz 2b
     ret
-2:  xor %eax, %eax
+3:  xor %eax, %eax
+    ret
+4:  bswap %rax // the first byte that differs is the one that counts
+    bswap %rcx
+    cmp %rcx, %rax
+    sbb %eax, %eax
+    or $1, %eax
     ret
 
     function __eremite_bcmp
