@@ -209,12 +209,15 @@ void Library::release_freed()
 {
     for (const Pending& range : m_pending) {
         m_cache.forget(range.first, range.count);
-        for (u64 block = range.first; block < range.first + range.count; ++block) {
+        for (u64 block = range.first; block < range.first + range.count;) {
             const u32 group = ext2fs_group_of_blk2(m_fs, block);
-            ext2fs_unmark_block_bitmap2(m_fs->block_map, block);
-            ext2fs_bg_free_blocks_count_set(m_fs, group, ext2fs_bg_free_blocks_count(m_fs, group) + 1);
+            const auto count = static_cast<u32>(
+                std::min<u64>(ext2fs_group_last_block2(m_fs, group) + 1, range.first + range.count) - block);
+            ext2fs_unmark_block_bitmap_range2(m_fs->block_map, block, count);
+            ext2fs_bg_free_blocks_count_set(m_fs, group, ext2fs_bg_free_blocks_count(m_fs, group) + count);
             ext2fs_bg_flags_clear(m_fs, group, EXT2_BG_BLOCK_UNINIT);
             group_changed(group, true);
+            block += count;
         }
         ext2fs_free_blocks_count_add(m_fs->super, static_cast<i64>(range.count));
         ext2fs_mark_super_dirty(m_fs);
@@ -308,19 +311,21 @@ void ext2fs_inode_alloc_stats2(ext2_filsys fs, ext2_ino_t number, int in_use, in
 void ext2fs_block_alloc_stats_range(ext2_filsys fs, blk64_t block, blk_t count, int in_use)
 {
     auto& library = *static_cast<eremite::ext::Library*>(fs->priv_data);
-    for (blk64_t at = block; at < block + count; ++at) {
-        if (at < fs->super->s_first_data_block || at >= ext2fs_blocks_count(fs->super))
-            return;
-        if (in_use < 0) {
-            library.block_freed(at);
-            continue;
-        }
+    const blk64_t end = block + count;
+    if (block < fs->super->s_first_data_block || end < block || end > ext2fs_blocks_count(fs->super))
+        return;
+    for (blk64_t at = block; in_use < 0 && at < end; ++at)
+        library.block_freed(at);
+    for (blk64_t at = block; in_use >= 0 && at < end;) {
         const eremite::u32 group = ext2fs_group_of_blk2(fs, at);
-        ext2fs_mark_block_bitmap2(fs->block_map, at);
-        ext2fs_bg_free_blocks_count_set(fs, group, ext2fs_bg_free_blocks_count(fs, group) - 1);
+        const auto here
+            = static_cast<eremite::u32>(std::min<eremite::u64>(ext2fs_group_last_block2(fs, group) + 1, end) - at);
+        ext2fs_mark_block_bitmap_range2(fs->block_map, at, here);
+        ext2fs_bg_free_blocks_count_set(fs, group, ext2fs_bg_free_blocks_count(fs, group) - here);
         ext2fs_bg_flags_clear(fs, group, EXT2_BG_BLOCK_UNINIT);
-        ext2fs_free_blocks_count_add(fs->super, -1);
+        ext2fs_free_blocks_count_add(fs->super, -static_cast<eremite::i64>(here));
         library.group_changed(group, true);
+        at += here;
     }
     ext2fs_mark_super_dirty(fs);
 }

@@ -125,6 +125,7 @@ private:
     }
     Result<> check_features(bool may_write);
     Result<> check(long code, const char* what);
+    Result<bool> extend(u32 number, u64 logical, u64 count);
     Result<> write_bitmap(u32 group, bool blocks);
     /// A block with an xattr is accounted for in the inode.
     struct Pending {

@@ -19,6 +19,11 @@ public:
             ext2fs_extent_free(m_handle);
     }
     errcode_t open(ext2_filsys fs, u32 number) { return ext2fs_extent_open2(fs, number, nullptr, &m_handle); }
+    /// Changes go to `inode`, too.
+    errcode_t open(ext2_filsys fs, u32 number, ext2_inode& inode)
+    {
+        return ext2fs_extent_open2(fs, number, &inode, &m_handle);
+    }
     ext2_extent_handle_t get() const { return m_handle; }
 
 private:
@@ -77,6 +82,37 @@ Result<Extent> Library::map(u32 number, u64 logical, u64 count)
     return result;
 }
 
+/// Gives the blocks the places after those of the block before them, in its extent, if they are free. False: something
+/// is in the way, and nothing has changed.
+Result<bool> Library::extend(u32 number, u64 logical, u64 count)
+{
+    ext2_inode_large inode {};
+    TRY(check(ext2fs_read_inode_full(m_fs, number, small(inode), sizeof(inode)), "an inode"));
+    if ((inode.i_flags & EXT4_EXTENTS_FL) == 0)
+        return false;
+    ExtentHandle handle;
+    TRY(check(handle.open(m_fs, number, *small(inode)), "an extent tree"));
+    ext2fs_extent extent {};
+    if (ext2fs_extent_goto(handle.get(), logical - 1) != 0
+        || ext2fs_extent_get(handle.get(), EXT2_EXTENT_CURRENT, &extent) != 0
+        || (extent.e_flags & EXT2_EXTENT_FLAGS_UNINIT) != 0 || extent.e_lblk + extent.e_len != logical
+        || extent.e_len + count > EXT_INIT_MAX_LEN)
+        return false;
+    blk64_t first = 0;
+    blk64_t length = 0;
+    if (ext2fs_new_range(m_fs, EXT2_NEWRANGE_FIXED_GOAL | EXT2_NEWRANGE_MIN_LENGTH, extent.e_pblk + extent.e_len, count,
+            nullptr, &first, &length)
+            != 0
+        || first != extent.e_pblk + extent.e_len || length < count)
+        return false;
+    ext2fs_block_alloc_stats_range(m_fs, first, static_cast<blk_t>(count), 1);
+    TRY(check(ext2fs_iblk_add_blocks(m_fs, small(inode), count), "an inode"));
+    extent.e_len += static_cast<u32>(count);
+    TRY(check(ext2fs_extent_replace(handle.get(), 0, &extent), "an extent tree"));
+    TRY(check(ext2fs_write_inode_full(m_fs, number, small(inode), sizeof(inode)), "an inode"));
+    return true;
+}
+
 Result<> Library::allocate(u32 number, u64 logical, u64 count, bool written)
 {
     if (!written) {
@@ -85,6 +121,10 @@ Result<> Library::allocate(u32 number, u64 logical, u64 count, bool written)
         if ((inode.i_flags & EXT4_EXTENTS_FL) == 0)
             return Errno::EOPNOTSUPP;
     }
+    // The library begins a new extent for each range that is to be written; a file that grows by pieces would have
+    // many.
+    if (written && logical != 0 && TRY(extend(number, logical, count)))
+        return {};
     const int flags
         = EXT2_FALLOCATE_INIT_BEYOND_EOF | (written ? EXT2_FALLOCATE_FORCE_INIT : EXT2_FALLOCATE_FORCE_UNINIT);
     return check(ext2fs_fallocate(m_fs, flags, number, nullptr, ~blk64_t { 0 }, logical, count), "a block map");
