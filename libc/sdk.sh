@@ -31,8 +31,9 @@ put() {
 sed -e "s/@LOAD@/$load/g" -e "s/@START@/$start/g" "$libc/eremite.ld.in" | put eremite.ld
 sed -e "s|@ARCH@|$arch|g" -e "s|@OUT@|$out|g" -e "s|@LLVM@|$llvm|g" "$libc/eremite.cmake.in" | put eremite.cmake
 
-# Every -lc brings the kernel: no build system needs to know of it.
-echo 'GROUP(-lc_musl -leremite)' | put lib/libc.a
+# Every -lc brings the kernel: no build system needs to know of it. It goes first, as it has a few functions that are
+# better than libc's (kernel/syscall/application_*.cpp).
+echo 'GROUP(-leremite -lc_musl)' | put lib/libc.a
 
 put compile.cfg <<END
 --target=$triple

@@ -1,6 +1,7 @@
 // Clocks and the one-shot timer of a processor.
 #pragma once
 
+#include "arch/clock_conversion.h"
 #include "base/types.h"
 
 namespace eremite::arch {
@@ -9,6 +10,10 @@ namespace eremite::arch {
 void initialize_clock();
 /// Monotonic time since boot. Callable from anywhere, also by the application's thread through the system call.
 Nanoseconds now();
+/// How now() converts cycle_counter() at present.
+ClockConversion clock_conversion();
+/// `listener` is called whenever that changes, with interrupts off.
+void set_clock_listener(void (*listener)());
 /// Wall-clock time at boot, in seconds since 1970 (RTC, PL031, pvclock); 0 when there is none.
 i64 boot_wall_seconds();
 /// Sets this processor's timer interrupt to `deadline` (monotonic; Nanoseconds::max() = none). Replaces the last one.

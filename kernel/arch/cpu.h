@@ -58,6 +58,8 @@ void enable_preemption();
 
 /// Free-running counter of constant rate (TSC, CNTVCT_EL0); arch/clock.h converts it.
 u64 cycle_counter();
+/// Read after all that comes before, and not ahead of it.
+u64 ordered_cycle_counter();
 
 /// Zero, or a random word of the processor's own generator (RDSEED/RDRAND, RNDR) through `value`; false where there is
 /// none or it fails.

@@ -99,6 +99,8 @@ public:
     {
     }
 
+    static constexpr u64 k_per_second = 1'000'000'000;
+
     static constexpr Nanoseconds max() { return Nanoseconds(INT64_MAX); }
     static constexpr Nanoseconds from_microseconds(i64 n) { return Nanoseconds(n * 1000); }
     static constexpr Nanoseconds from_milliseconds(i64 n) { return Nanoseconds(n * 1'000'000); }

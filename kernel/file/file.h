@@ -207,7 +207,25 @@ public:
     /// A reference of the caller's own.
     RefPtr<File> reference() const { return RefPtr<File>(m_file); }
 
+    /// operation(File&) with the file at `fd`; EBADF where there is none. Without a second thread there is no reference
+    /// to give back, and the compiler sees that here.
+    template<typename Operation>
+    static auto with(int fd, Operation operation) -> decltype(operation(std::declval<File&>()))
+    {
+        if (!g_multithreaded.load(std::memory_order_relaxed)) [[likely]] {
+            File* file = fd_table().peek(fd);
+            return file ? operation(*file) : Errno::EBADF;
+        }
+        return with_shared(fd, operation);
+    }
+
 private:
+    template<typename Operation>
+    [[gnu::noinline]] static auto with_shared(int fd, Operation operation) -> decltype(operation(std::declval<File&>()))
+    {
+        BorrowedFile file(fd);
+        return file ? operation(*file) : Errno::EBADF;
+    }
     static File* share(int fd);
 
     File* m_file { nullptr };

@@ -48,12 +48,8 @@ public:
     {
         if (m_kind == Memory::Full)
             return Errno::ENOSPC;
-        if (m_kind == Memory::Random) {
-            std::array<u8, 64> bytes;
-            const auto part = std::span(bytes).first(std::min(bytes.size(), buffer.size()));
-            TRY(buffer.first(part.size()).read(part));
-            random_add(part, 0);
-        }
+        if (m_kind == Memory::Random)
+            return write_random(buffer);
         return buffer.size();
     }
     Result<usize> read_at(IoBuffer buffer, u64) override { return read(buffer); }
@@ -63,7 +59,15 @@ public:
     Result<> sync(bool) override { return Errno::EINVAL; }
 
 private:
-    static Result<usize> read_random(IoBuffer buffer)
+    [[gnu::noinline]] static Result<usize> write_random(IoBuffer buffer)
+    {
+        std::array<u8, 64> bytes;
+        const auto part = std::span(bytes).first(std::min(bytes.size(), buffer.size()));
+        TRY(buffer.first(part.size()).read(part));
+        random_add(part, 0);
+        return buffer.size();
+    }
+    [[gnu::noinline]] static Result<usize> read_random(IoBuffer buffer)
     {
         std::array<u8, 256> bytes;
         usize total = 0;

@@ -14,8 +14,6 @@ constinit Late<AddressSpace> s_address_space;
 /// The kernel's parts of the image, never the application's; set once.
 constinit std::array<VirtualRange, 4> s_kernel_parts {};
 constinit usize s_kernel_part_count = 0;
-constinit u64 s_kernel_start = ~u64 { 0 }; // all of them lie between these
-constinit u64 s_kernel_end = 0;
 
 /// Low addresses stay empty, so that null pointers with an offset fault.
 constexpr u64 k_lowest = 64_KiB;
@@ -30,7 +28,7 @@ bool is_application_range(u64 address, u64 length)
     u64 end;
     if (__builtin_add_overflow(address, length, &end) || end > arch::address_layout().application_end)
         return false;
-    if (end <= s_kernel_start || address >= s_kernel_end) [[likely]]
+    if (end <= g_kernel_parts_start || address >= g_kernel_parts_end) [[likely]]
         return true;
     for (const VirtualRange& part : std::span(s_kernel_parts).first(s_kernel_part_count)) {
         if (address < part.end().value() && end > part.start.value())
@@ -52,8 +50,8 @@ AddressSpace& create_address_space(const AddressSpace::Layout& layout, std::span
             continue;
         ASSERT(s_kernel_part_count < s_kernel_parts.size());
         s_kernel_parts[s_kernel_part_count++] = part.range;
-        s_kernel_start = std::min(s_kernel_start, part.range.start.value());
-        s_kernel_end = std::max(s_kernel_end, part.range.end().value());
+        g_kernel_parts_start = std::min(g_kernel_parts_start, part.range.start.value());
+        g_kernel_parts_end = std::max(g_kernel_parts_end, part.range.end().value());
     }
     if (space.initialize(layout, image).is_error())
         panic("too little memory to list the image's parts");

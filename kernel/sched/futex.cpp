@@ -25,15 +25,19 @@ struct FutexWaiter {
 struct Bucket {
     SpinLock lock;
     Chain<FutexWaiter, &FutexWaiter::hook> waiters GUARDED_BY(lock);
-    // Those that wait, or are about to look at the word: a waker that finds none has nothing to lock.
-    std::atomic<u32> count { 0 };
 };
 
-constinit std::array<Bucket, 64> s_buckets {};
+constinit std::array<Bucket, g_futex_waiters.size()> s_buckets {};
 
 Bucket& bucket_of(u64 address)
 {
-    return s_buckets[(address >> 2) * 0x9e37'79b9'7f4a'7c15 >> 58];
+    return s_buckets[futex_hash(address)];
+}
+
+/// How many wait at addresses that share a bucket with this.
+std::atomic<u32>& count_of(u64 address)
+{
+    return g_futex_waiters[futex_hash(address)];
 }
 
 Result<> check(u64 address)
@@ -54,7 +58,7 @@ const u32* word(u64 address)
 void wake_waiter(Bucket& bucket, FutexWaiter& waiter) REQUIRES(bucket.lock)
 {
     bucket.waiters.remove(waiter);
-    bucket.count.fetch_sub(1, std::memory_order_relaxed);
+    count_of(waiter.address).fetch_sub(1, std::memory_order_relaxed);
     wake_thread(*waiter.thread);
     waiter.bucket.store(nullptr, std::memory_order_release);
 }
@@ -78,7 +82,7 @@ enum class Queued : u8 { Yes, Changed, Absent };
 /// Puts the waiter on its queue if the word is still `expected`.
 Queued enqueue_if(Bucket& bucket, FutexWaiter& waiter, u32 expected)
 {
-    bucket.count.fetch_add(1, std::memory_order_seq_cst);
+    count_of(waiter.address).fetch_add(1, std::memory_order_seq_cst);
     Locked lock(bucket.lock);
     u32 value = 0;
     bool is_there = arch::load_user(word(waiter.address), value);
@@ -88,7 +92,7 @@ Queued enqueue_if(Bucket& bucket, FutexWaiter& waiter, u32 expected)
         prepare_to_block(Interruptible::Yes);
         return Queued::Yes;
     }
-    bucket.count.fetch_sub(1, std::memory_order_relaxed);
+    count_of(waiter.address).fetch_sub(1, std::memory_order_relaxed);
     return is_there ? Queued::Changed : Queued::Absent;
 }
 
@@ -100,7 +104,7 @@ bool take_back(FutexWaiter& waiter)
         if (waiter.bucket.load(std::memory_order_relaxed) != bucket)
             continue; // moved, or woken just now
         bucket->waiters.remove(waiter);
-        bucket->count.fetch_sub(1, std::memory_order_relaxed);
+        count_of(waiter.address).fetch_sub(1, std::memory_order_relaxed);
         return true;
     }
     return false;
@@ -165,11 +169,9 @@ Result<usize> futex_wake(u64 address, usize count, u32 bitset)
     TRY(check(address));
     if (bitset == 0)
         return Errno::EINVAL;
-    Bucket& bucket = bucket_of(address);
-    // The caller has changed the word: whoever isn't counted yet will see that.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (bucket.count.load(std::memory_order_relaxed) == 0)
+    if (!futex_may_have_waiters(address))
         return usize { 0 };
+    Bucket& bucket = bucket_of(address);
     Locked lock(bucket.lock);
     return wake_in(bucket, address, count, bitset);
 }
@@ -193,9 +195,9 @@ Result<usize> futex_requeue(
             FutexWaiter* next = from.waiters.next(*waiter);
             if (waiter->address == address) {
                 from.waiters.remove(*waiter);
-                from.count.fetch_sub(1, std::memory_order_relaxed);
+                count_of(address).fetch_sub(1, std::memory_order_relaxed);
                 waiter->address = target;
-                to.count.fetch_add(1, std::memory_order_relaxed);
+                count_of(target).fetch_add(1, std::memory_order_relaxed);
                 to.waiters.push_back(*waiter);
                 waiter->bucket.store(&to, std::memory_order_release);
                 --move_count;

@@ -4,8 +4,26 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include <array>
+#include <atomic>
 
 namespace eremite {
+
+/// Those that wait at an address, or are about to look at its word, by a hash of the address: a waker that finds none
+/// has nothing to lock.
+inline constinit std::array<std::atomic<u32>, 64> g_futex_waiters {};
+inline usize futex_hash(u64 address)
+{
+    return (address >> 2) * 0x9e37'79b9'7f4a'7c15 >> 58;
+}
+
+/// Whether there may be somebody to wake at `address`. To be asked after the word has been changed: whoever isn't
+/// counted yet will see the change.
+inline bool futex_may_have_waiters(u64 address)
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return g_futex_waiters[futex_hash(address)].load(std::memory_order_relaxed) != 0;
+}
 
 /// Sleeps while the word at `address` is `expected`, until a wake whose bits meet `bitset`. EAGAIN: it isn't;
 /// ETIMEDOUT; EINTR; EFAULT; EINVAL for an address that isn't a multiple of 4 or an empty bitset.

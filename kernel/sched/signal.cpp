@@ -5,6 +5,7 @@
 #include "sched/signal_delivery.h"
 #include "sched/signal_hooks.h"
 #include <bit>
+#include <utility>
 
 namespace eremite {
 
@@ -55,8 +56,22 @@ void append(QueuedSignal*& queue, QueuedSignal& signal)
 void release(QueuedSignal& signal)
 {
     signal.is_queued.store(false, std::memory_order_relaxed);
-    if (!signal.is_timers)
+    if (signal.is_timers)
+        return;
+    QueuedSignal*& spare = current().signals().spare;
+    if (!spare)
+        spare = &signal;
+    else
         OwnPtr<QueuedSignal>::adopt(&signal) = nullptr;
+}
+
+/// Null: no memory.
+QueuedSignal* make_node()
+{
+    if (QueuedSignal* spare = std::exchange(current().signals().spare, nullptr))
+        return spare;
+    auto made = make<QueuedSignal>();
+    return made.is_error() ? nullptr : made.release_value().leak();
 }
 
 enum class Sent : u8 { Queued, Dropped, Merged };
@@ -116,9 +131,8 @@ Result<> send_signal(const abi::SignalInfo& information, Thread* thread)
     QueuedSignal* node = nullptr;
     // In an interrupt the heap may be in use: the number has to do.
     if (!arch::in_interrupt() && information.code != abi::k_si_kernel) {
-        auto made = make<QueuedSignal>();
-        if (made.has_value()) {
-            node = made.release_value().leak();
+        node = make_node();
+        if (node) {
             node->information = information;
         } else if (number >= abi::k_sigrtmin && information.code != abi::k_si_user) {
             return Errno::EAGAIN;
@@ -231,6 +245,7 @@ void forget_signals(Thread& thread)
         release(*signal);
     }
     thread.signals().pending.store(0, std::memory_order_relaxed);
+    OwnPtr<QueuedSignal>::adopt(std::exchange(thread.signals().spare, nullptr)) = nullptr;
 }
 
 abi::SignalInfo take_signal(SignalSet set)

@@ -23,6 +23,7 @@ struct SignalState {
     SignalSet mask { 0 }; // blocked; changed by the thread alone
     std::atomic<SignalSet> pending { 0 }; // sent to this thread and not yet delivered
     QueuedSignal* queue { nullptr }; // their siginfo, oldest first; under the signal lock
+    QueuedSignal* spare { nullptr }; // the last one delivered, for the next that the thread sends; its own alone
     u64 alternate_stack { 0 }; // sigaltstack(2)
     u64 alternate_stack_size { 0 };
     u32 alternate_stack_flags { 2 }; // SS_DISABLE

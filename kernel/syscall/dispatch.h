@@ -47,6 +47,15 @@ template<auto Function> inline constexpr bool k_is_trivial = false;
 /// Keeps the arguments for the exit of the call. Defined by sched/thread.cpp.
 void remember_interrupted_call(std::span<const u64> arguments);
 
+/// Apart, so that a call that wasn't interrupted has no array to make.
+template<typename... Registers>
+[[gnu::noinline, gnu::cold]] long remember_interrupted(long result, Registers... registers)
+{
+    const std::array<u64, sizeof...(Registers)> arguments { static_cast<u64>(registers)... };
+    remember_interrupted_call(arguments);
+    return result;
+}
+
 template<auto Function> struct Dispatch;
 
 template<typename R, typename... Parameters, R (*Function)(Parameters...)> struct Dispatch<Function> {
@@ -57,10 +66,8 @@ template<typename R, typename... Parameters, R (*Function)(Parameters...)> struc
         static_assert(sizeof...(Registers) == sizeof...(Parameters), "the table's arity is not that of the function");
         long result = to_register(Function(FromRegister<Parameters>::convert(registers)...));
         if constexpr (k_restarts<Function>) {
-            if (result == -static_cast<long>(Errno::EINTR)) [[unlikely]] {
-                const std::array<u64, sizeof...(Registers)> arguments { static_cast<u64>(registers)... };
-                remember_interrupted_call(arguments);
-            }
+            if (result == -static_cast<long>(Errno::EINTR)) [[unlikely]]
+                return remember_interrupted(result, registers...);
         }
         return result;
     }

@@ -74,6 +74,7 @@
         }                                                                                                              \
         if constexpr (eremite::k_is_trivial<&eremite::sys_##name>)                                                     \
             return body(GATE_ARGUMENTS##arity);                                                                        \
+        __eremite_touch_stack();                                                                                       \
         long result = body(GATE_ARGUMENTS##arity);                                                                     \
         if (eremite::gate_is_pending()) [[unlikely]] {                                                                 \
             const eremite::SyscallRecord* record;                                                                      \

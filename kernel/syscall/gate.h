@@ -40,6 +40,9 @@ void __eremite_trace_enter(const eremite::SyscallRecord* record, const long* arg
 void __eremite_trace_exit(const eremite::SyscallRecord* record, const long* arguments, long result);
 /// The way out of a call when something is pending: signals, and in `none` the trace. Returns the result.
 long __eremite_finish_call(const eremite::SyscallRecord* record, long result);
+/// At level `none` a call runs on the application's stack, whose pages come when they are touched; but under a lock
+/// none can come. So what a call may need, as much as a kernel stack is, is touched before.
+void __eremite_touch_stack();
 /// Calls body(a, b) on the thread's kernel stack, which must be empty.
 long __eremite_call_on_kernel_stack(void* body, long a, long b);
 /// ENOSYS; logged the first time.

@@ -85,20 +85,6 @@ template<typename Move> Result<long> move_at(std::span<const abi::IoVector> vect
 
 } // namespace
 
-Result<long> sys_read(int fd, UserPointer<u8> buffer, usize count)
-{
-    BorrowedFile file(fd);
-    TRY(check_readable(file));
-    return static_cast<long>(TRY(file->read(UserBytes(buffer, std::min(count, abi::k_max_transfer)))));
-}
-
-Result<long> sys_write(int fd, UserPointer<u8> buffer, usize count)
-{
-    BorrowedFile file(fd);
-    TRY(check_writable(file));
-    return static_cast<long>(TRY(file->write(UserBytes(buffer, std::min(count, abi::k_max_transfer)))));
-}
-
 Result<long> sys_readv(int fd, UserPointer<abi::IoVector> vectors, usize count)
 {
     BorrowedFile file(fd);

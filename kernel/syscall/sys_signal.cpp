@@ -1,5 +1,7 @@
 #include "syscall/sys_signal.h"
 
+#include "base/component.h"
+#include "file/console_file.h"
 #include "sched/clock.h"
 #include "sched/process.h"
 #include "sched/signal.h"
@@ -67,10 +69,16 @@ Result<abi::SignalInfo> read_information(int number, UserPointer<abi::SignalInfo
 Result<long> sys_rt_sigaction(
     int number, UserPointer<abi::SignalAction> action, UserPointer<abi::SignalAction> old, usize set_size)
 {
+    ER_NEEDS(power_button); // sends SIGTERM
+    ER_NEEDS(standard_files); // the console sends SIGINT
     TRY(check_set_size(set_size));
     abi::SignalAction previous = TRY(signal_action(number));
-    if (!action.is_null())
-        TRY(set_signal_action(number, TRY(action.read())));
+    if (!action.is_null()) {
+        abi::SignalAction wanted = TRY(action.read());
+        TRY(set_signal_action(number, wanted));
+        if ((number == abi::k_sigint || number == abi::k_sigquit) && wanted.handler > abi::k_sig_ignore)
+            watch_console_input();
+    }
     if (!old.is_null())
         TRY(old.write(previous));
     return 0;

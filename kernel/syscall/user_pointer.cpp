@@ -1,21 +1,41 @@
 #include "syscall/user_pointer.h"
 
+#include "arch/paging.h"
 #include <algorithm>
 
 namespace eremite {
 
+namespace {
+
+/// is_application_range(), of which the case that is met nearly always is inlined.
+[[gnu::always_inline]] inline bool is_valid(u64 address, u64 length)
+{
+    u64 end;
+    if (!__builtin_add_overflow(address, length, &end) && end <= arch::address_layout().application_end
+        && (end <= g_kernel_parts_start || address >= g_kernel_parts_end)) [[likely]]
+        return true;
+    return is_application_range(address, length);
+}
+
+} // namespace
+
 Result<> copy_from_user(void* destination, u64 source, usize length)
 {
-    if (!is_application_range(source, length)
-        || arch::copy_user(destination, reinterpret_cast<const void*>(source), length) != 0)
+    if (!is_valid(source, length) || arch::copy_user(destination, reinterpret_cast<const void*>(source), length) != 0)
         return Errno::EFAULT;
     return {};
 }
 
 Result<> copy_to_user(u64 destination, const void* source, usize length)
 {
-    if (!is_application_range(destination, length)
-        || arch::copy_user(reinterpret_cast<void*>(destination), source, length) != 0)
+    if (!is_valid(destination, length) || arch::copy_user(reinterpret_cast<void*>(destination), source, length) != 0)
+        return Errno::EFAULT;
+    return {};
+}
+
+Result<> clear_user(u64 destination, usize length)
+{
+    if (!is_valid(destination, length) || arch::clear_user(reinterpret_cast<void*>(destination), length) != 0)
         return Errno::EFAULT;
     return {};
 }
@@ -37,27 +57,28 @@ Result<String> UserString::copy(usize limit) const
     return String::create(copied.substr(0, copied.find('\0')));
 }
 
-Result<> IoBuffer::write(std::span<const u8> source) const
+Result<> IoBuffer::write(IoBuffer buffer, std::span<const u8> source)
 {
-    if (!m_is_kernel)
-        return m_user.copy_from_kernel(source);
-    std::ranges::copy(source, m_kernel.begin());
+    if (!buffer.is_kernel()) [[likely]]
+        return buffer.user().copy_from_kernel(source);
+    ASSERT(source.size() <= buffer.size());
+    std::ranges::copy(source, buffer.kernel().begin());
     return {};
 }
 
-Result<> IoBuffer::read(std::span<u8> destination) const
+Result<> IoBuffer::read(IoBuffer buffer, std::span<u8> destination)
 {
-    if (!m_is_kernel)
-        return m_user.copy_to_kernel(destination);
-    std::ranges::copy(m_kernel.first(destination.size()), destination.begin());
+    if (!buffer.is_kernel()) [[likely]]
+        return buffer.user().copy_to_kernel(destination);
+    std::ranges::copy(buffer.kernel().first(destination.size()), destination.begin());
     return {};
 }
 
-Result<> IoBuffer::clear() const
+Result<> IoBuffer::clear(IoBuffer buffer)
 {
-    if (!m_is_kernel)
-        return m_user.clear();
-    std::ranges::fill(m_kernel, u8 { 0 });
+    if (!buffer.is_kernel()) [[likely]]
+        return buffer.user().clear();
+    std::ranges::fill(buffer.kernel(), u8 { 0 });
     return {};
 }
 

@@ -14,9 +14,13 @@ namespace eremite {
 /// Whether [address, address + length) can be application memory at all: inside the application's half, and clear of
 /// the kernel's own part of the image. Says nothing about what is mapped. Defined by mm/address_space.cpp.
 bool is_application_range(u64 address, u64 length);
+/// All of the kernel's parts of the image lie in [start, end); set once.
+inline constinit u64 g_kernel_parts_start = ~u64 { 0 };
+inline constinit u64 g_kernel_parts_end = 0;
 
 Result<> copy_from_user(void* destination, u64 source, usize length);
 Result<> copy_to_user(u64 destination, const void* source, usize length);
+Result<> clear_user(u64 destination, usize length);
 
 /// Pointer to one T, or to the first of several, in application memory.
 template<typename T> class UserPointer {
@@ -93,13 +97,7 @@ public:
         return copy_to_user(m_address, source.data(), source.size_bytes());
     }
     /// Fills all of it with zero. EFAULT.
-    Result<> clear() const
-    {
-        if (!is_application_range(m_address, m_size * sizeof(T))
-            || arch::clear_user(reinterpret_cast<void*>(m_address), m_size * sizeof(T)) != 0)
-            return Errno::EFAULT;
-        return {};
-    }
+    Result<> clear() const { return clear_user(m_address, m_size * sizeof(T)); }
 
 private:
     u64 m_address { 0 };
@@ -126,42 +124,62 @@ private:
 };
 
 /// The same kind of buffer wherever it lies: what File::read and write take, so that kernel callers (sendfile, strace,
-/// the ELF loader) use the same files as the application does. One of the two is set.
+/// the ELF loader) use the same files as the application does. Two words, so that it travels in registers.
 class IoBuffer {
 public:
     IoBuffer(UserBytes user)
-        : m_user(user)
+        : m_address(user.address())
+        , m_size(user.size() & ~k_kernel)
     {
     }
     IoBuffer(std::span<u8> kernel)
-        : m_kernel(kernel)
-        , m_is_kernel(true)
+        : m_address(reinterpret_cast<u64>(kernel.data()))
+        , m_size(kernel.size() | k_kernel)
     {
     }
 
-    usize size() const { return m_is_kernel ? m_kernel.size() : m_user.size(); }
+    usize size() const { return m_size & ~k_kernel; }
     bool is_empty() const { return size() == 0; }
-    bool is_kernel() const { return m_is_kernel; }
-    UserBytes user() const { return m_user; }
+    bool is_kernel() const { return (m_size & k_kernel) != 0; }
+    /// Only if it isn't the kernel's.
+    UserBytes user() const
+    {
+        ASSERT(!is_kernel());
+        return { m_address, m_size };
+    }
     IoBuffer subspan(usize offset) const
     {
-        return m_is_kernel ? IoBuffer(m_kernel.subspan(offset)) : IoBuffer(m_user.subspan(offset));
+        ASSERT(offset <= size());
+        return { m_address + offset, m_size - offset };
     }
     IoBuffer first(usize count) const
     {
-        return m_is_kernel ? IoBuffer(m_kernel.first(count)) : IoBuffer(m_user.first(count));
+        ASSERT(count <= size());
+        return { m_address, count | (m_size & k_kernel) };
     }
     /// Copies `source` to the start of the buffer; source.size() <= size(). EFAULT.
-    Result<> write(std::span<const u8> source) const;
+    Result<> write(std::span<const u8> source) const { return write(*this, source); }
     /// Copies the start of the buffer to `destination`; destination.size() <= size(). EFAULT.
-    Result<> read(std::span<u8> destination) const;
+    Result<> read(std::span<u8> destination) const { return read(*this, destination); }
     /// Zeroes the whole buffer. EFAULT.
-    Result<> clear() const;
+    Result<> clear() const { return clear(*this); }
 
 private:
-    UserBytes m_user {};
-    std::span<u8> m_kernel {};
-    bool m_is_kernel { false };
+    // By value: a `this` would have to be in memory.
+    static Result<> write(IoBuffer buffer, std::span<const u8> source);
+    static Result<> read(IoBuffer buffer, std::span<u8> destination);
+    static Result<> clear(IoBuffer buffer);
+
+    static constexpr usize k_kernel = usize { 1 } << 63; // in m_size
+    constexpr IoBuffer(u64 address, usize size)
+        : m_address(address)
+        , m_size(size)
+    {
+    }
+    std::span<u8> kernel() const { return { reinterpret_cast<u8*>(m_address), size() }; }
+
+    u64 m_address { 0 };
+    usize m_size { 0 };
 };
 
 } // namespace eremite

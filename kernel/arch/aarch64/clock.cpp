@@ -12,26 +12,14 @@ namespace eremite::arch {
 
 namespace {
 
-constexpr u64 k_nanoseconds_per_second = 1'000'000'000;
 constexpr u32 k_virtual_timer = 27; // the binding's usual place; the device tree may say otherwise
 
-struct Conversion {
-    u64 base { 0 }; // counter at boot
-    u64 to_nanoseconds { 0 }; // 32.32 fixed point
-    u64 to_ticks { 0 }; // likewise
-};
-constinit Conversion s_conversion;
+constinit ClockConversion s_conversion;
+constinit u64 s_to_ticks { 0 }; // per nanosecond, 32.32
 
 u64 scale(u64 value, u64 factor)
 {
     return static_cast<u64>((static_cast<unsigned __int128>(value) * factor) >> 32);
-}
-
-u64 read_counter()
-{
-    u64 value;
-    asm volatile("isb; mrs %0, cntvct_el0" : "=r"(value)::"memory");
-    return value;
 }
 
 void on_timer(void*)
@@ -52,10 +40,10 @@ void initialize_clock()
         if (frequency == 0)
             early_fatal("neither CNTFRQ_EL0 nor the device tree tell the rate of the timer");
     }
-    s_conversion.base = boot_info().entry_cycles;
-    s_conversion.to_nanoseconds = (k_nanoseconds_per_second << 32) / frequency;
+    s_conversion
+        = { .base_cycles = boot_info().entry_cycles, .valid_for = ~u64 { 0 }, .multiplier = ~u64 { 0 } / frequency };
     // Rounded up, so that a timer never fires before its time.
-    s_conversion.to_ticks = (frequency << 32) / k_nanoseconds_per_second + 1;
+    s_to_ticks = (frequency << 32) / Nanoseconds::k_per_second + 1;
 }
 
 void initialize_timer_interrupt()
@@ -77,10 +65,16 @@ void initialize_timer_interrupt()
 
 Nanoseconds now()
 {
-    if (s_conversion.to_nanoseconds == 0)
-        return {};
-    return Nanoseconds(static_cast<i64>(scale(read_counter() - s_conversion.base, s_conversion.to_nanoseconds)));
+    return s_conversion.at(cycle_counter() - s_conversion.base_cycles);
 }
+
+ClockConversion clock_conversion()
+{
+    return s_conversion;
+}
+
+// The rate is told once and for all.
+void set_clock_listener(void (*)()) { }
 
 void set_timer(Nanoseconds deadline)
 {
@@ -89,7 +83,7 @@ void set_timer(Nanoseconds deadline)
         return;
     }
     u64 nanoseconds = deadline.value() > 0 ? static_cast<u64>(deadline.value()) : 0;
-    u64 ticks = s_conversion.base + scale(nanoseconds, s_conversion.to_ticks) + 1;
+    u64 ticks = s_conversion.base_cycles + scale(nanoseconds, s_to_ticks) + 1;
     asm volatile("msr cntv_cval_el0, %0; msr cntv_ctl_el0, %1; isb" : : "r"(ticks), "r"(u64 { 1 }) : "memory");
 }
 

@@ -154,3 +154,19 @@
     ret
     .size __eremite_load_user, . - __eremite_load_user
     fixup .text.__eremite_load_user, .Lload_place, .Lload_fault
+
+    // void touch_stack(): has the pages below the stack pointer that a system call may need brought in, those that exist.
+    // Nothing is changed: beyond the end of a small stack lies somebody else's memory.
+    function __eremite_touch_stack
+    .irp page, 1, 2, 3, 4
+    sub x16, sp, #4096 * \page
+.Ltouch_stack_\page:
+    ldrb w17, [x16]
+    .endr
+.Ltouch_stack_end:
+    ret
+    .size __eremite_touch_stack, . - __eremite_touch_stack
+    fixup .text.__eremite_touch_stack, .Ltouch_stack_1, .Ltouch_stack_end
+    fixup .text.__eremite_touch_stack, .Ltouch_stack_2, .Ltouch_stack_end
+    fixup .text.__eremite_touch_stack, .Ltouch_stack_3, .Ltouch_stack_end
+    fixup .text.__eremite_touch_stack, .Ltouch_stack_4, .Ltouch_stack_end

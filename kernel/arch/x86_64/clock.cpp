@@ -16,20 +16,13 @@ namespace eremite::arch {
 
 namespace {
 
-using u128 = unsigned __int128;
-
 constexpr u64 k_second = 1'000'000'000;
 constexpr u64 k_pit_rate = 1'193'182;
 constexpr u16 k_pit_counter0 = 0x40;
 constexpr u16 k_pit_control = 0x43;
 
-/// ns = base_ns + (tsc - base_tsc) * multiplier / 2^32
-struct Conversion {
-    u64 base_tsc { 0 };
-    u64 base_ns { 0 };
-    u64 multiplier { 0 };
-};
-constinit SeqLocked<Conversion> s_conversion;
+constinit SeqLocked<ClockConversion> s_conversion;
+constinit std::atomic<void (*)()> s_listener { nullptr };
 
 /// The measurement against the PIT.
 struct Reference {
@@ -39,7 +32,6 @@ struct Reference {
     u16 last_count { 0 };
 };
 constinit Reference s_reference;
-constinit std::atomic<u64> s_next_refinement { ~u64 { 0 } };
 constinit std::atomic<bool> s_refining { false };
 
 /// Layout of MSR_KVM_SYSTEM_TIME_NEW's page (Linux, Documentation/virt/kvm/x86/msr.rst).
@@ -77,6 +69,24 @@ bool have_kvm_clock()
         && (cpuid(0x40000001).eax & (1u << 3)) != 0;
 }
 
+/// (high, low) / divisor; all ones if the quotient doesn't fit. One instruction: the compiler would call a library.
+u64 divide(u64 high, u64 low, u64 divisor)
+{
+    if (high >= divisor)
+        return ~u64 { 0 };
+    asm("divq %2" : "+a"(low), "+d"(high) : "r"(divisor) : "cc");
+    return low;
+}
+
+/// a * b / c, the product in 128 bits; all ones if the quotient doesn't fit.
+u64 multiply_divide(u64 a, u64 b, u64 c)
+{
+    u64 low;
+    u64 high;
+    asm("mulq %3" : "=a"(low), "=d"(high) : "0"(a), "r"(b) : "cc");
+    return divide(high, low, c);
+}
+
 /// The multiplier that KVM would have us use; 0 if it doesn't say.
 u64 kvm_multiplier()
 {
@@ -87,7 +97,9 @@ u64 kvm_multiplier()
     u64 multiplier = clock->multiplier;
     i8 shift = clock->shift;
     write_msr(k_msr_kvm_system_time, 0);
-    return shift >= 0 ? multiplier << shift : multiplier >> -shift;
+    // Nanoseconds in 32.32.
+    multiplier = shift >= 0 ? multiplier << shift : multiplier >> -shift;
+    return multiply_divide(multiplier, u64 { 1 } << 32, k_second);
 }
 
 /// Hz, or 0.
@@ -108,19 +120,6 @@ u64 told_rate()
             return u64 { megahertz } * 1'000'000;
     }
     return 0;
-}
-
-/// a * b / c, the product in 128 bits; all ones if the quotient doesn't fit. One instruction each: the compiler would
-/// call a library for the division.
-u64 multiply_divide(u64 a, u64 b, u64 c)
-{
-    u64 low;
-    u64 high;
-    asm("mulq %3" : "=a"(low), "=d"(high) : "0"(a), "r"(b) : "cc");
-    if (high >= c)
-        return ~u64 { 0 };
-    asm("divq %2" : "+a"(low), "+d"(high) : "r"(c) : "cc");
-    return low;
 }
 
 /// The PIT's counter and the TSC at one moment. A virtual processor may lose its own between the two: the closest pair
@@ -149,16 +148,26 @@ Moment read_moment()
 
 u64 multiplier_of(u64 rate)
 {
-    return (k_second << 32) / rate;
+    return ~u64 { 0 } / rate;
 }
 
-u64 convert(const Conversion& conversion, u64 tsc)
+/// `conversion` from `cycles` on, where it is not less than `nanoseconds`.
+ClockConversion conversion_from(u64 cycles, u64 nanoseconds, u64 multiplier, u64 valid_for)
+{
+    return {
+        .base_cycles = cycles,
+        .valid_for = valid_for,
+        .multiplier = multiplier,
+        .base_seconds = nanoseconds / k_second,
+        .base_fraction = nanoseconds % k_second == 0 ? 0 : divide(nanoseconds % k_second, 0, k_second) + 1,
+    };
+}
+
+u64 convert(const ClockConversion& conversion, u64 tsc)
 {
     // Another processor's counter may be a little behind the one that set the base.
-    if (tsc < conversion.base_tsc)
-        return conversion.base_ns;
-    return conversion.base_ns
-        + static_cast<u64>(static_cast<u128>(tsc - conversion.base_tsc) * conversion.multiplier >> 32);
+    u64 cycles = tsc < conversion.base_cycles ? 0 : tsc - conversion.base_cycles;
+    return static_cast<u64>(conversion.at(cycles).value());
 }
 
 /// Brings the reference up to now. `rate` (Hz, 0: unknown) tells how often the PIT has come round since.
@@ -185,18 +194,19 @@ void refine()
 {
     bool enabled = disable_interrupts();
     if (!s_refining.exchange(true, std::memory_order_acquire)) {
-        Conversion conversion = s_conversion.read();
-        advance_reference(((k_second << 32) / conversion.multiplier));
+        ClockConversion conversion = s_conversion.read();
+        advance_reference(~u64 { 0 } / conversion.multiplier);
         u64 rate = measured_rate();
         u64 elapsed = s_reference.last_tsc - s_reference.tsc;
         u64 truth = multiply_divide(s_reference.ticks, k_second, k_pit_rate);
         // Never backwards.
         u64 base = std::max(convert(conversion, s_reference.last_tsc), truth);
-        s_conversion.write({ s_reference.last_tsc, base, multiplier_of(rate) });
         // Each is some four times better than the one before, so that the PIT's rounds in between can be counted; after
         // a minute it is as good as the PIT is.
-        u64 next = elapsed > 60 * rate ? ~u64 { 0 } : s_reference.tsc + elapsed * 4;
-        s_next_refinement.store(next, std::memory_order_relaxed);
+        u64 valid_for = elapsed > 60 * rate ? ~u64 { 0 } : elapsed * 3;
+        s_conversion.write(conversion_from(s_reference.last_tsc, base, multiplier_of(rate), valid_for));
+        if (auto listener = s_listener.load(std::memory_order_acquire))
+            listener();
         s_refining.store(false, std::memory_order_release);
     }
     if (enabled)
@@ -219,6 +229,7 @@ void initialize_clock()
 {
     u64 start = boot_info().entry_cycles;
     u64 multiplier = kvm_multiplier();
+    u64 valid_for = ~u64 { 0 };
     if (multiplier == 0) {
         if (u64 rate = told_rate())
             multiplier = multiplier_of(rate);
@@ -231,28 +242,45 @@ void initialize_clock()
         u64 rate = s_reference.ticks < 100 ? k_second : measured_rate();
         multiplier = multiplier_of(rate);
         if (s_reference.ticks >= 100)
-            s_next_refinement.store(
-                s_reference.tsc + (s_reference.last_tsc - s_reference.tsc) * 4, std::memory_order_relaxed);
+            valid_for = s_reference.tsc + (s_reference.last_tsc - s_reference.tsc) * 4 - start;
     }
-    s_conversion.write({ start, 0, multiplier });
+    s_conversion.write({ .base_cycles = start, .valid_for = valid_for, .multiplier = multiplier });
 }
 
 Nanoseconds now()
 {
     u64 tsc = cycle_counter();
-    if (tsc >= s_next_refinement.load(std::memory_order_relaxed)) [[unlikely]]
-        refine();
-    return Nanoseconds(static_cast<i64>(convert(s_conversion.read(), tsc)));
+    ClockConversion conversion = s_conversion.read();
+    if (tsc - conversion.base_cycles >= conversion.valid_for) [[unlikely]] {
+        if (tsc >= conversion.base_cycles) {
+            refine();
+            conversion = s_conversion.read();
+        }
+        return Nanoseconds(static_cast<i64>(convert(conversion, tsc)));
+    }
+    return conversion.at(tsc - conversion.base_cycles);
+}
+
+ClockConversion clock_conversion()
+{
+    return s_conversion.read();
+}
+
+void set_clock_listener(void (*listener)())
+{
+    s_listener.store(listener, std::memory_order_release);
 }
 
 u64 counter_at(Nanoseconds time)
 {
-    Conversion conversion = s_conversion.read();
-    u64 ns = static_cast<u64>(std::max<i64>(time.value(), 0));
-    if (ns <= conversion.base_ns)
-        return conversion.base_tsc;
-    u64 cycles = multiply_divide(ns - conversion.base_ns, u64 { 1 } << 32, conversion.multiplier);
-    return cycles > (u64 { 1 } << 62) ? ~u64 { 0 } : conversion.base_tsc + cycles + 1;
+    ClockConversion conversion = s_conversion.read();
+    u64 wanted = static_cast<u64>(std::max<i64>(time.value(), 0));
+    u64 base = static_cast<u64>(conversion.at(0).value());
+    if (wanted <= base)
+        return conversion.base_cycles;
+    wanted -= base;
+    u64 cycles = divide(wanted / k_second, divide(wanted % k_second, 0, k_second), conversion.multiplier);
+    return cycles > (u64 { 1 } << 62) ? ~u64 { 0 } : conversion.base_cycles + cycles + 1;
 }
 
 namespace {

@@ -33,6 +33,7 @@ struct VectorFormat {
     bool xsave { false };
     bool xsaveopt { false };
     u32 size { 0 }; // 0: not asked yet
+    u64 mask { 0 };
 };
 constinit VectorFormat s_format;
 
@@ -44,6 +45,7 @@ const VectorFormat& vector_format()
             format.xsave = true;
             format.xsaveopt = (cpuid(0xd, 1).eax & 1) != 0;
             format.size = cpuid(0xd, 0).ebx;
+            format.mask = vector_state_mask();
         }
         s_format = format;
     }
@@ -81,6 +83,11 @@ void prepare_context(Context& context, u64 stack_top, void (*entry)(void*), void
     frame.return_address = reinterpret_cast<u64>(&__eremite_context_start);
     *reinterpret_cast<SwitchFrame*>(address) = frame;
     context.stack_pointer = address;
+}
+
+u64 active_vector_state()
+{
+    return vector_format().mask;
 }
 
 usize vector_state_size()

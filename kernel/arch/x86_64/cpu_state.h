@@ -110,5 +110,7 @@ void set_entry_stacks(NativeCpu& native);
 
 /// XSAVE: components that are enabled, and how much memory their state takes (FXSAVE: 512).
 u64 vector_state_mask();
+/// The components that are turned on, known once they are; to ask the processor is slow in a virtual machine.
+u64 active_vector_state();
 
 } // namespace eremite::arch

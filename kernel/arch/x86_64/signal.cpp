@@ -11,8 +11,15 @@
 #include <algorithm>
 #include <array>
 
-extern "C" [[gnu::visibility("hidden")]] void __eremite_restore_rt();
-extern "C" [[gnu::visibility("hidden")]] void __eremite_gate_again();
+extern "C" {
+#pragma GCC visibility push(hidden)
+void __eremite_restore_rt();
+void __eremite_gate_again();
+// Straight to and from the application's memory; false if that faults (user_copy.S).
+bool __eremite_save_vectors_user(void* area, bool xsave);
+bool __eremite_restore_vectors_user(const void* area, bool xsave);
+#pragma GCC visibility pop
+}
 
 namespace eremite::arch {
 
@@ -89,26 +96,6 @@ bool has_xsave()
     return vector_state_size() > k_legacy_size;
 }
 
-void save(VectorArea& area)
-{
-    // Not XSAVEOPT: it may leave out what it wrote to the same address before.
-    if (has_xsave())
-        asm volatile("xsave64 (%0)" : : "r"(area.bytes.data()), "a"(~0u), "d"(~0u) : "memory");
-    else
-        asm volatile("fxsave64 (%0)" : : "r"(area.bytes.data()) : "memory");
-}
-
-/// Makes what came from the application fit for XRSTOR, which faults on anything reserved.
-void sanitize(VectorArea& area)
-{
-    area.put<u32>(24, area.get<u32>(24) & 0xffbf); // MXCSR
-    if (!has_xsave())
-        return;
-    area.put<u64>(k_legacy_size, area.get<u64>(k_legacy_size) & vector_state_mask());
-    for (usize offset = k_legacy_size + 8; offset < k_legacy_size + 64; offset += 8)
-        area.put<u64>(offset, 0);
-}
-
 #if EREMITE_ISOLATION == 2
 /// Linux has PKRU in the XSAVE area, as the processor would put it there. XCR0 doesn't name it, so that no XRSTOR
 /// changes it: the kernel moves it by hand.
@@ -130,28 +117,47 @@ usize area_size()
 }
 #endif
 
-bool push_vector_state(u64 address, [[maybe_unused]] const TrapFrame& frame)
+bool push_vector_state(u64 address, usize size, [[maybe_unused]] const TrapFrame& frame)
 {
-    VectorArea area;
-    ASSERT(vector_state_size() <= area.bytes.size() - sizeof(k_magic2));
-    __builtin_memset(area.used().data(), 0, area.used().size()); // what is in its initial state isn't written
-    save(area);
-    auto size = static_cast<u32>(area_size());
-    u64 features = vector_state_mask();
+    constexpr usize header_size = 64;
+    const bool xsave = has_xsave();
+    if (!is_application_range(address, size + sizeof(k_magic2)))
+        return false;
+    // XSAVE changes the header in part only, and the part of FXSAVE's area that is software's not at all.
+    if (xsave && UserBytes(address + k_legacy_size, header_size).clear().is_error())
+        return false;
+    if (!__eremite_save_vectors_user(reinterpret_cast<void*>(address), xsave))
+        return false;
+    u64 features = active_vector_state();
 #if EREMITE_ISOLATION == 2
     if (size != vector_state_size()) {
         features |= k_rights_component;
-        area.put<u64>(k_legacy_size, area.get<u64>(k_legacy_size) | k_rights_component);
-        u64 rights = frame.rights;
-        if (copy_to_user(address + rights_offset(), &rights, sizeof(rights)).is_error())
+        UserPointer<u64> header(address + k_legacy_size);
+        auto saved = header.read();
+        if (saved.is_error() || header.write(saved.value() | k_rights_component).is_error()
+            || UserPointer<u64>(address + rights_offset()).write(frame.rights).is_error())
             return false;
     }
 #endif
-    if (has_xsave())
-        area.put(k_description,
-            Description { .extended_size = size + u32 { sizeof(k_magic2) }, .features = features, .size = size });
-    return copy_to_user(address, area.bytes.data(), vector_state_size()).has_value()
-        && copy_to_user(address + size, &k_magic2, sizeof(k_magic2)).has_value();
+    Description description { .magic = 0 };
+    if (xsave)
+        description = { .extended_size = static_cast<u32>(size + sizeof(k_magic2)),
+            .features = features,
+            .size = static_cast<u32>(size) };
+    return UserPointer<Description>(address + k_description).write(description).has_value()
+        && UserPointer<u32>(address + size).write(k_magic2).has_value();
+}
+
+#if EREMITE_ISOLATION == 2
+/// Makes what came from the application fit for XRSTOR, which faults on anything reserved.
+void sanitize(VectorArea& area)
+{
+    area.put<u32>(24, area.get<u32>(24) & 0xffbf); // MXCSR
+    if (!has_xsave())
+        return;
+    area.put<u64>(k_legacy_size, area.get<u64>(k_legacy_size) & active_vector_state());
+    for (usize offset = k_legacy_size + 8; offset < k_legacy_size + 64; offset += 8)
+        area.put<u64>(offset, 0);
 }
 
 bool pop_vector_state(u64 address, [[maybe_unused]] TrapFrame& frame)
@@ -178,13 +184,34 @@ bool pop_vector_state(u64 address, [[maybe_unused]] TrapFrame& frame)
     restore_vector_state(area.bytes.data());
     return true;
 }
+#else
+bool pop_vector_state(u64 address, TrapFrame&)
+{
+    const usize size = vector_state_size();
+    if (address == 0) {
+        VectorArea area;
+        ASSERT(size <= area.bytes.size());
+        initialize_vector_state(area.bytes.data());
+        restore_vector_state(area.bytes.data());
+        return true;
+    }
+    if (!is_application_range(address, size))
+        return false;
+    // A program that made the area itself may have filled in FXSAVE's part alone.
+    auto magic = UserPointer<u32>(address + k_description).read();
+    return magic.has_value()
+        && __eremite_restore_vectors_user(
+            reinterpret_cast<const void*>(address), size > k_legacy_size && magic.value() == k_magic1);
+}
+#endif
 
 } // namespace
 
 bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
 {
     u64 top = signal.stack_top != 0 ? signal.stack_top : frame.rsp - k_red_zone;
-    u64 vectors = align_down(top - area_size() - sizeof(k_magic2), 64);
+    const usize vector_size = area_size();
+    u64 vectors = align_down(top - vector_size - sizeof(k_magic2), 64);
     // As after a call: 8 below a multiple of 16.
     u64 address = align_down(vectors - sizeof(Frame), 16) - 8;
 
@@ -217,7 +244,7 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal)
     context.vector_state = vectors;
     std::copy_n(signal.information.begin(), std::min(signal.information.size(), k_information_size),
         result.information.begin());
-    if (!push_vector_state(vectors, frame) || copy_to_user(address, &result, sizeof(result)).is_error())
+    if (!push_vector_state(vectors, vector_size, frame) || copy_to_user(address, &result, sizeof(result)).is_error())
         return false;
 
     frame.rip = signal.handler;

@@ -158,3 +158,48 @@ load_fault:
     ret
     .size __eremite_load_user, . - __eremite_load_user
     fixup .text.__eremite_load_user, load_place, load_fault
+
+    // bool save_vectors_user(void* area, bool xsave): of the registers as they are; restore_ likewise.
+    .macro vectors name, save, save_legacy
+    function __eremite_\name\()_vectors_user
+    mov %esi, %ecx
+    mov $-1, %eax
+    mov $-1, %edx
+    test %ecx, %ecx
+    jz \name\()_vectors_legacy
+\name\()_vectors_place:
+    \save (%rdi)
+    mov $1, %eax
+    ret
+\name\()_vectors_legacy:
+    \save_legacy (%rdi)
+    mov $1, %eax
+    ret
+\name\()_vectors_fault:
+    xor %eax, %eax
+    ret
+    .size __eremite_\name\()_vectors_user, . - __eremite_\name\()_vectors_user
+    fixup .text.__eremite_\name\()_vectors_user, \name\()_vectors_place, \name\()_vectors_fault
+    fixup .text.__eremite_\name\()_vectors_user, \name\()_vectors_legacy, \name\()_vectors_fault
+    .endm
+    // Not XSAVEOPT: it may leave out what it wrote to the same address before.
+    vectors save, xsave64, fxsave64
+#if EREMITE_ISOLATION != 2
+    // Faults on what the application has made of the area, too. (Where there are keys, the kernel restores from a copy.)
+    vectors restore, xrstor64, fxrstor64
+#endif
+
+    // void touch_stack(): has the pages below the stack pointer that a system call may need brought in, those that exist.
+    // Nothing is changed: beyond the end of a small stack lies somebody else's memory. All registers but flags are kept.
+    function __eremite_touch_stack
+    .irp page, 1, 2, 3, 4
+touch_stack_\page:
+    testb $0, -4096 * \page(%rsp)
+    .endr
+touch_stack_end:
+    ret
+    .size __eremite_touch_stack, . - __eremite_touch_stack
+    fixup .text.__eremite_touch_stack, touch_stack_1, touch_stack_end
+    fixup .text.__eremite_touch_stack, touch_stack_2, touch_stack_end
+    fixup .text.__eremite_touch_stack, touch_stack_3, touch_stack_end
+    fixup .text.__eremite_touch_stack, touch_stack_4, touch_stack_end

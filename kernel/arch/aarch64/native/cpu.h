@@ -76,4 +76,9 @@ inline u64 cycle_counter()
     return value;
 }
 
+inline u64 ordered_cycle_counter()
+{
+    return cycle_counter(); // ISB
+}
+
 } // namespace eremite::arch

@@ -43,6 +43,10 @@ inline u64 cycle_counter()
 {
     return __builtin_readcyclecounter();
 }
+inline u64 ordered_cycle_counter()
+{
+    return cycle_counter();
+}
 inline bool hardware_random(u64&)
 {
     return false;

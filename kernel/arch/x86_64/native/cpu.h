@@ -70,4 +70,12 @@ inline u64 cycle_counter()
     return __builtin_ia32_rdtsc();
 }
 
+inline u64 ordered_cycle_counter()
+{
+    u32 low;
+    u32 high;
+    asm volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return static_cast<u64>(high) << 32 | low;
+}
+
 } // namespace eremite::arch
