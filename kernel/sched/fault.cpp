@@ -14,23 +14,7 @@
 #include "syscall/user_pointer.h"
 #include <string_view>
 
-#if !defined(EREMITE_HOST)
-extern "C" {
-#pragma GCC visibility push(hidden)
-extern const char __eremite_kernel_text_start, __eremite_kernel_text_end; // the link script's
-#pragma GCC visibility pop
-}
-#endif
-
 namespace eremite {
-
-#if !defined(EREMITE_HOST)
-bool is_application_code(u64 address)
-{
-    return address < reinterpret_cast<u64>(&__eremite_kernel_text_start)
-        || address >= reinterpret_cast<u64>(&__eremite_kernel_text_end);
-}
-#endif
 
 namespace {
 
