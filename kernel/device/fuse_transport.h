@@ -1,8 +1,10 @@
 // How FUSE messages get to a daemon and back; what they say is the file system's business.
 #pragma once
 
+#include "base/owned.h"
 #include "base/result.h"
 #include "base/types.h"
+#include "device/request_memory.h"
 #include <span>
 #include <string_view>
 
@@ -21,12 +23,14 @@ public:
     /// Sends a request, given in parts, and sleeps until the daemon has answered into `replies`, part after part.
     /// Returns the number of bytes answered; the caller checks that against what the reply's header says. The parts lie
     /// in the kernel heap or in frames of the direct map, at most k_max_parts in all. May be called from several
-    /// threads. EIO: the daemon is gone, or broke the rules of the transport.
-    virtual Result<usize> exchange(
-        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies)
+    /// threads. EIO: the daemon is gone, or broke the rules of the transport. ETIMEDOUT: no answer came by `deadline`,
+    /// and the transport has taken `memory`, whose the parts are.
+    virtual Result<usize> exchange(std::span<const std::span<const u8>> requests,
+        std::span<const std::span<u8>> replies, OwnPtr<RequestMemory>& memory, Nanoseconds deadline)
         = 0;
-    /// A message that has no reply (FORGET). Does not wait for the daemon. `request` is copied.
-    virtual Result<> send(std::span<const u8> request) = 0;
+    /// A message that has no reply (FORGET). Does not wait for the daemon, unless there is no room: then until
+    /// `deadline`. `request` is copied. ETIMEDOUT.
+    virtual Result<> send(std::span<const u8> request, Nanoseconds deadline) = 0;
 
     static constexpr usize k_max_parts = 36;
 

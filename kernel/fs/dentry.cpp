@@ -297,6 +297,23 @@ Result<RefPtr<Dentry>> DentryCache::insert(Dentry& directory, std::string_view n
     return dentry;
 }
 
+void DentryCache::learn(Dentry& directory, std::string_view name, Inode::Found found)
+{
+    if (name.size() > abi::k_name_max)
+        return;
+    {
+        const PackedName packed(name);
+        Locked lock(s_lock);
+        if (Dentry* known = find(directory, packed, name)) {
+            if (&known->inode() == found.inode.get())
+                known->m_valid_until.store(found.valid_until.value(), std::memory_order_relaxed);
+            return;
+        }
+    }
+    // Without memory it is looked up when it is asked for.
+    static_cast<void>(insert(directory, name, std::move(found)).is_error());
+}
+
 void DentryCache::unlist(Dentry& dentry)
 {
     auto* link

@@ -78,6 +78,8 @@ public:
     static Result<RefPtr<Dentry>> lookup_locked(Dentry& directory, std::string_view name);
     /// Lists what a file system has just created. The directory's mutex is held.
     static Result<RefPtr<Dentry>> insert(Dentry& directory, std::string_view name, Inode::Found found);
+    /// What lookup_locked() would have found: kept unless there is something else under that name already.
+    static void learn(Dentry& directory, std::string_view name, Inode::Found found);
     /// The name is gone. The directory's mutex is held.
     static void remove(Dentry& dentry);
     /// The name has moved, replacing `replaced` if that isn't null. Both directories' mutexes are held. ENOMEM before

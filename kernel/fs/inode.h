@@ -60,6 +60,8 @@ struct DirectoryEntry {
 /// that the derived class provides. One that provides none is asked about each entry.
 class DirectorySink {
 public:
+    /// The file system has learned of an entry what a lookup would tell. The directory's mutex() is held.
+    virtual void found(std::string_view, const RefPtr<Inode>&, Nanoseconds) { }
     /// False: full, this one was not taken.
     bool add(const DirectoryEntry& entry)
     {

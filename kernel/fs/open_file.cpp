@@ -291,8 +291,9 @@ namespace {
 /// Records for the application, gathered so that its memory is gone to seldom.
 class ApplicationSink final : public DirectorySink {
 public:
-    explicit ApplicationSink(IoBuffer buffer)
+    ApplicationSink(IoBuffer buffer, Dentry& directory)
         : m_buffer(buffer)
+        , m_directory(directory)
     {
         m_room = std::span(m_records).first(std::min(m_records.size(), buffer.size()));
     }
@@ -311,6 +312,11 @@ public:
         }
         m_room = std::span(m_records).first(std::min(m_records.size(), m_buffer.size() - m_copied));
         return true;
+    }
+
+    void found(std::string_view name, const RefPtr<Inode>& inode, Nanoseconds valid_until) override
+    {
+        DentryCache::learn(m_directory, name, { inode, valid_until });
     }
 
     usize used() const { return m_copied; }
@@ -332,6 +338,7 @@ private:
     }
 
     IoBuffer m_buffer;
+    Dentry& m_directory;
     usize m_copied { 0 };
     u64 m_position { 0 };
     bool m_full { false };
@@ -351,7 +358,7 @@ Result<usize> DirectoryFile::read_directory(IoBuffer buffer)
     const u64 parent_number = parent ? parent->inode().number()
         : covered ? covered->parent() ? covered->parent()->inode().number() : covered->inode().number()
                   : m_inode->number();
-    ApplicationSink sink(buffer);
+    ApplicationSink sink(buffer, *m_dentry);
     TRY(m_inode->read_directory(m_handle, m_position, parent_number, sink));
     sink.copy_out();
     if (sink.used() == 0) {

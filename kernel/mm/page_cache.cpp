@@ -1,6 +1,7 @@
 #include "mm/page_cache.h"
 
 #include "mm/address_space.h"
+#include "mm/frame_loan.h"
 
 #include <algorithm>
 
@@ -30,7 +31,8 @@ void PageCache::free_page(PhysicalAddress frame)
 {
     if (m_quota)
         m_quota->used.fetch_sub(1, std::memory_order_relaxed);
-    free_frames(frame, 0);
+    if (!FrameLoan::defer_free(frame)) [[likely]]
+        free_frames(frame, 0);
 }
 
 PageCache::Pinned PageCache::pin(u64 index)

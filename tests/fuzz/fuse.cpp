@@ -4,6 +4,7 @@
 #include "machine.h"
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 using namespace eremite;
 
@@ -20,11 +21,21 @@ public:
         m_tag = "fuzz";
         m_max_transfer = 1 << 20;
     }
-    Result<usize> exchange(
-        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies) override
+    ~FuzzTransport() override { answer_late(); }
+
+    Result<usize> exchange(std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies,
+        OwnPtr<RequestMemory>& memory, Nanoseconds) override
     {
         if (m_input.empty())
             return Errno::EIO;
+        if (m_input[0] == k_late) {
+            m_input = m_input.subspan(1);
+            memory->on_late();
+            m_late.push_back({ std::move(memory), { replies.begin(), replies.end() } });
+            return Errno::ETIMEDOUT;
+        }
+        if (m_input[0] == k_answer_late)
+            answer_late();
         // A length, then the payload; the header is right unless the first bit says otherwise.
         const u8 control = m_input[0];
         m_input = m_input.subspan(1);
@@ -46,9 +57,27 @@ public:
         }
         return done;
     }
-    Result<> send(std::span<const u8>) override { return {}; }
+    Result<> send(std::span<const u8>, Nanoseconds) override { return {}; }
 
 private:
+    // First bytes of an answer with a meaning of their own.
+    static constexpr u8 k_late = 0xff;
+    static constexpr u8 k_answer_late = 0xfb;
+
+    struct Late {
+        OwnPtr<RequestMemory> memory;
+        std::vector<std::span<u8>> replies;
+    };
+    void answer_late()
+    {
+        for (Late& late : m_late) {
+            for (auto part : late.replies)
+                std::memset(part.data(), 0xee, part.size());
+        }
+        m_late.clear();
+    }
+
+    std::vector<Late> m_late;
     std::span<const u8> m_input;
 };
 

@@ -45,8 +45,8 @@ public:
         return {};
     }
 
-    Result<usize> exchange(
-        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies) override
+    Result<usize> exchange(std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies,
+        OwnPtr<RequestMemory>& memory, Nanoseconds deadline) override
     {
         if (requests.size() + replies.size() > k_max_parts)
             return Errno::EINVAL;
@@ -54,17 +54,17 @@ public:
         std::array<DmaSegment, k_max_parts> writable;
         std::ranges::transform(requests, readable.begin(), [](std::span<const u8> part) { return dma_segment(part); });
         std::ranges::transform(replies, writable.begin(), [](std::span<u8> part) { return dma_segment(part); });
-        return TRY(
-            m_requests.exchange(std::span(readable).first(requests.size()), std::span(writable).first(replies.size())));
+        return TRY(m_requests.exchange(
+            std::span(readable).first(requests.size()), std::span(writable).first(replies.size()), memory, deadline));
     }
 
-    Result<> send(std::span<const u8> request) override
+    Result<> send(std::span<const u8> request, Nanoseconds deadline) override
     {
         void* copy = kmalloc(request.size());
         if (!copy)
             return Errno::ENOMEM;
         std::ranges::copy(request, static_cast<u8*>(copy));
-        return m_messages.send(copy, request.size());
+        return m_messages.send(copy, request.size(), deadline);
     }
 
 private:

@@ -17,13 +17,13 @@ Result<> RequestQueue::create(std::string_view owner, u16 index, u16 size, u16 l
 }
 
 Result<> RequestQueue::push(
-    std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, Request& request)
+    std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, Request& request, Nanoseconds deadline)
 {
     usize count = readable.size() + writable.size();
     if (count > m_longest || count > m_queue->size())
         return Errno::EINVAL;
     TRY(m_changed.wait_until(
-        m_lock, [&] NO_THREAD_SAFETY_ANALYSIS { return m_failed || m_queue->has_room(count); }, Nanoseconds::max(),
+        m_lock, [&] NO_THREAD_SAFETY_ANALYSIS { return m_failed || m_queue->has_room(count); }, deadline,
         Interruptible::No));
     if (m_failed || !m_queue->push(readable, writable, &request))
         return Errno::EIO;
@@ -31,19 +31,41 @@ Result<> RequestQueue::push(
     return {};
 }
 
+Result<> RequestQueue::wait_for(const Request& request, Nanoseconds deadline)
+{
+    return m_changed.wait_until(
+        m_lock, [&] NO_THREAD_SAFETY_ANALYSIS { return request.is_done; }, deadline, Interruptible::No);
+}
+
 Result<u32> RequestQueue::exchange(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable)
 {
     Request request;
     Locked lock(m_lock);
-    TRY(push(readable, writable, request));
-    TRY(m_changed.wait_until(
-        m_lock, [&] NO_THREAD_SAFETY_ANALYSIS { return request.is_done; }, Nanoseconds::max(), Interruptible::No));
+    TRY(push(readable, writable, request, Nanoseconds::max()));
+    TRY(wait_for(request, Nanoseconds::max()));
     if (m_failed)
         return Errno::EIO;
     return request.length;
 }
 
-Result<> RequestQueue::send(void* memory, usize size)
+Result<u32> RequestQueue::exchange(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable,
+    OwnPtr<RequestMemory>& memory, Nanoseconds deadline)
+{
+    OwnPtr<Request> request = TRY(make<Request>());
+    Locked lock(m_lock);
+    TRY(push(readable, writable, *request, deadline));
+    if (wait_for(*request, deadline).is_error()) {
+        memory->on_late();
+        request->late = std::move(memory);
+        static_cast<void>(request.leak());
+        return Errno::ETIMEDOUT;
+    }
+    if (m_failed)
+        return Errno::EIO;
+    return request->length;
+}
+
+Result<> RequestQueue::send(void* memory, usize size, Nanoseconds deadline)
 {
     auto created = make<Request>();
     if (created.is_error()) {
@@ -56,7 +78,7 @@ Result<> RequestQueue::send(void* memory, usize size)
     request->size = size;
     const std::array readable { dma_segment(std::span(static_cast<const u8*>(memory), size)) };
     Locked lock(m_lock);
-    Result<> result = push(readable, {}, *request);
+    Result<> result = push(readable, {}, *request, deadline);
     if (result.is_error())
         finish(*request, 0);
     return result;
@@ -67,6 +89,10 @@ void RequestQueue::finish(Request& request, u32 length)
     if (request.is_message) {
         kfree(request.memory, request.size);
         kfree(&request, sizeof(Request));
+        return;
+    }
+    if (request.late) {
+        static_cast<void>(OwnPtr<Request>::adopt(&request));
         return;
     }
     request.length = length;

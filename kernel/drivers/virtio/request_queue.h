@@ -1,6 +1,7 @@
 // A virtqueue of requests, each of which a thread waits for: virtio-blk and virtio-fs.
 #pragma once
 
+#include "device/request_memory.h"
 #include "drivers/virtio/transport.h"
 #include "sched/wait_queue.h"
 #include "sync/spin_lock.h"
@@ -21,9 +22,12 @@ public:
     /// Sends a request and waits until the device is done with it. Returns how many bytes it says it wrote. The memory
     /// lies in the kernel heap or frames of the direct map. EIO; EINVAL: more segments than create() was told.
     Result<u32> exchange(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable);
+    /// Likewise, but waits until `deadline` at most. ETIMEDOUT: `memory`, whose the segments are, is the queue's now.
+    Result<u32> exchange(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable,
+        OwnPtr<RequestMemory>& memory, Nanoseconds deadline);
     /// Sends a message whose answer nobody waits for, and frees `memory` (`size` bytes of the heap) when the device has
-    /// read it.
-    Result<> send(void* memory, usize size);
+    /// read it. ETIMEDOUT: there was no room by `deadline`.
+    Result<> send(void* memory, usize size, Nanoseconds deadline);
     /// The device is broken: everybody gets EIO.
     void fail(std::string_view reason);
 
@@ -34,13 +38,15 @@ private:
         u32 length { 0 };
         void* memory { nullptr };
         usize size { 0 };
+        OwnPtr<RequestMemory> late {}; // nobody waits any more, and this is on the heap
     };
 
     void on_interrupt();
     void take_completed() REQUIRES(m_lock);
     void finish(Request& request, u32 length) REQUIRES(m_lock);
-    Result<> push(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, Request& request)
-        REQUIRES(m_lock);
+    Result<> push(std::span<const DmaSegment> readable, std::span<const DmaSegment> writable, Request& request,
+        Nanoseconds deadline) REQUIRES(m_lock);
+    Result<> wait_for(const Request& request, Nanoseconds deadline) REQUIRES(m_lock);
 
     Transport& m_transport;
     u16 m_longest { 0 };

@@ -17,8 +17,11 @@ class FuseInode;
 
 class FuseFileSystem final : public FileSystem {
 public:
-    /// Negotiates with the daemon. EIO, EPROTO, ENOMEM.
-    static Result<RefPtr<FuseFileSystem>> create(FuseTransport& transport);
+    static constexpr Nanoseconds k_default_timeout = Nanoseconds::from_seconds(120);
+
+    /// Negotiates with the daemon. A request that it has not answered after `timeout` fails with EIO, and so does,
+    /// sooner, what follows, until it answers; zero: it may take for ever. EIO, EPROTO, ENOMEM.
+    static Result<RefPtr<FuseFileSystem>> create(FuseTransport& transport, Nanoseconds timeout = k_default_timeout);
 
     std::string_view type_name() const override { return "virtiofs"; }
     Result<RefPtr<Inode>> root() override;
@@ -39,19 +42,28 @@ public:
     Result<RefPtr<FuseInode>> inode_of(const fuse::EntryOut& entry);
     void inode_gone(FuseInode& inode);
     u32 pages_per_request() const { return m_pages_per_request; }
+    bool has_readdirplus() const { return m_has_readdirplus.load(std::memory_order_relaxed); }
+    void no_readdirplus() { m_has_readdirplus.store(false, std::memory_order_relaxed); }
 
 private:
     template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
-    explicit FuseFileSystem(FuseTransport& transport)
+    FuseFileSystem(FuseTransport& transport, Nanoseconds timeout)
         : m_transport(transport)
+        , m_timeout(timeout)
     {
     }
+    Nanoseconds deadline() const;
+    Result<usize> exchange(std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies,
+        OwnPtr<RequestMemory>& memory);
     Result<> check(const fuse::OutHeader& header, u64 unique, usize received) const;
 
     struct NodeOf;
     FuseTransport& m_transport;
+    Nanoseconds m_timeout;
+    std::atomic<bool> m_is_silent { false }; // the last request was not answered in time
     std::atomic<u64> m_next_unique { 2 };
     u32 m_pages_per_request { 1 };
+    std::atomic<bool> m_has_readdirplus { false };
     Mutex m_table_lock;
 
 public:
@@ -115,6 +127,8 @@ private:
     Result<> read_pages(u64 first, std::span<const std::span<u8, k_page_size>> pages) override;
     Result<> write_pages(u64 first, std::span<const std::span<u8, k_page_size>> pages, usize length) override;
 
+    Result<bool> read_plain(u64 handle, u64& position, DirectorySink& sink);
+    Result<bool> read_plus(u64 handle, u64& position, DirectorySink& sink);
     Result<> refresh();
     /// Takes over what the daemon says now. EIO if it can't be.
     Result<> update(const fuse::Attr& attributes, u64 valid, u32 valid_nanoseconds);
@@ -128,6 +142,7 @@ private:
     std::atomic<i64> m_valid_until { 0 };
     std::atomic<i64> m_seen_modify_time { 0 }; // of the data in the cache
     std::atomic<bool> m_wrote { false }; // the daemon's time of change moved by our own doing
+    std::atomic<bool> m_names_are_asked_for { false }; // of a directory: since it was read last
     PageCache m_pages;
 
     // One open file of the daemon's serves all descriptions of a regular file.

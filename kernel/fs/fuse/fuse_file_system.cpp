@@ -1,9 +1,12 @@
 #include "fs/fuse/fuse.h"
 
+#include "arch/clock.h"
 #include "base/bytes.h"
 #include "base/component.h"
 #include "base/log.h"
+#include "boot/options.h"
 #include "fs/mount.h"
+#include "mm/frame_loan.h"
 
 #include <algorithm>
 
@@ -20,7 +23,46 @@ template<typename T> std::span<u8> bytes_of(T& value)
     return { reinterpret_cast<u8*>(&value), sizeof(T) };
 }
 
+/// Once a daemon is silent, what else is asked of it waits so long: enough to see that it is there again.
+constexpr Nanoseconds k_timeout_while_silent = Nanoseconds::from_seconds(1);
+
+/// A request and its answer; the pages that go with them are a page cache's, which may have to do without them.
+class FuseMessage final : public RequestMemory {
+public:
+    ~FuseMessage() override { loan.end(); }
+    void on_late() override { loan.begin(); }
+
+    Bytes request;
+    Bytes answer;
+    FrameLoan loan;
+};
+
 } // namespace
+
+Nanoseconds FuseFileSystem::deadline() const
+{
+    if (m_timeout == Nanoseconds())
+        return Nanoseconds::max();
+    const bool is_silent = m_is_silent.load(std::memory_order_relaxed);
+    return arch::now() + (is_silent ? std::min(m_timeout, k_timeout_while_silent) : m_timeout);
+}
+
+Result<usize> FuseFileSystem::exchange(std::span<const std::span<const u8>> requests,
+    std::span<const std::span<u8>> replies, OwnPtr<RequestMemory>& memory)
+{
+    auto received = m_transport.exchange(requests, replies, memory, deadline());
+    if (!received.is_error()) {
+        if (m_is_silent.load(std::memory_order_relaxed) && m_is_silent.exchange(false, std::memory_order_relaxed))
+            log_warning("virtiofs {}: the daemon answers again", m_transport.tag());
+        return received;
+    }
+    if (received.error() != Errno::ETIMEDOUT)
+        return received.error();
+    if (!m_is_silent.exchange(true, std::memory_order_relaxed))
+        log_error("virtiofs {}: the daemon has not answered for {} s: who needs it gets EIO until it does",
+            m_transport.tag(), m_timeout.value() / 1'000'000'000);
+    return Errno::EIO;
+}
 
 Result<> FuseFileSystem::check(const fuse::OutHeader& header, u64 unique, usize received) const
 {
@@ -44,34 +86,38 @@ Result<usize> FuseFileSystem::call(fuse::Opcode opcode, u64 node, std::initializ
     usize size = sizeof(fuse::InHeader);
     for (std::span<const u8> part : parts)
         size += part.size();
-    Bytes request = TRY(Bytes::create(size));
-    Bytes answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    OwnPtr<FuseMessage> message = TRY(make<FuseMessage>());
+    message->request = TRY(Bytes::create(size));
+    message->answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    const std::span<u8> request = message->request.span();
+    const std::span<u8> answer = message->answer.span();
     fuse::InHeader header;
     header.length = static_cast<u32>(size);
     header.opcode = opcode;
     header.unique = m_next_unique.fetch_add(2, std::memory_order_relaxed);
     header.node = node;
     header.pid = 1;
-    std::ranges::copy(bytes_of(header), request.span().begin());
-    std::span<u8> out = request.span().subspan(sizeof(header));
+    std::ranges::copy(bytes_of(header), request.begin());
+    std::span<u8> out = request.subspan(sizeof(header));
     for (std::span<const u8> part : parts) {
         std::ranges::copy(part, out.begin());
         out = out.subspan(part.size());
     }
-    const std::array<std::span<const u8>, 1> requests { request.span() };
-    const std::array<std::span<u8>, 1> replies { answer.span() };
-    const usize received = TRY(m_transport.exchange(requests, replies));
+    const std::array<std::span<const u8>, 1> requests { request };
+    const std::array<std::span<u8>, 1> replies { answer };
+    OwnPtr<RequestMemory> memory = std::move(message);
+    const usize received = TRY(exchange(requests, replies, memory));
     fuse::OutHeader result;
-    if (received > answer.span().size())
+    if (received > answer.size())
         return Errno::EIO;
-    std::ranges::copy(answer.span().first(sizeof(result)), bytes_of(result).begin());
+    std::ranges::copy(answer.first(sizeof(result)), bytes_of(result).begin());
     TRY(check(result, header.unique, received));
     const usize payload = received - sizeof(result);
     if (payload > reply.size() || (payload < reply.size() && !reply_may_be_shorter)) {
         log_warning("virtiofs {}: the daemon's answer has {} bytes, not {}", m_transport.tag(), payload, reply.size());
         return Errno::EIO;
     }
-    std::ranges::copy(answer.span().subspan(sizeof(result), payload), reply.begin());
+    std::ranges::copy(answer.subspan(sizeof(result), payload), reply.begin());
     return payload;
 }
 
@@ -79,43 +125,48 @@ Result<usize> FuseFileSystem::transfer(fuse::Opcode opcode, u64 node, std::span<
     std::span<const std::span<u8, k_page_size>> pages, usize length, std::span<u8> reply)
 {
     const bool is_read = opcode == fuse::Opcode::Read;
-    Bytes request = TRY(Bytes::create(sizeof(fuse::InHeader) + argument.size()));
-    Bytes answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    OwnPtr<FuseMessage> message = TRY(make<FuseMessage>());
+    message->request = TRY(Bytes::create(sizeof(fuse::InHeader) + argument.size()));
+    message->answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    const std::span<u8> request = message->request.span();
+    const std::span<u8> answer = message->answer.span();
     fuse::InHeader header;
-    header.length = static_cast<u32>(request.span().size() + (is_read ? 0 : length));
+    header.length = static_cast<u32>(request.size() + (is_read ? 0 : length));
     header.opcode = opcode;
     header.unique = m_next_unique.fetch_add(2, std::memory_order_relaxed);
     header.node = node;
     header.pid = 1;
-    std::ranges::copy(bytes_of(header), request.span().begin());
-    std::ranges::copy(argument, request.span().subspan(sizeof(header)).begin());
+    std::ranges::copy(bytes_of(header), request.begin());
+    std::ranges::copy(argument, request.subspan(sizeof(header)).begin());
 
     std::array<std::span<const u8>, FuseTransport::k_max_parts> requests;
     std::array<std::span<u8>, FuseTransport::k_max_parts> replies;
     usize request_count = 0;
     usize reply_count = 0;
-    requests[request_count++] = request.span();
-    replies[reply_count++] = answer.span();
+    requests[request_count++] = request;
+    replies[reply_count++] = answer;
     usize left = length;
     for (const auto& page : pages) {
         const usize part = std::min(left, k_page_size);
         if (part == 0)
             break;
+        message->loan.add(direct_map_to_physical(page.data()));
         if (is_read)
             replies[reply_count++] = page.first(part);
         else
             requests[request_count++] = page.first(part);
         left -= part;
     }
+    OwnPtr<RequestMemory> memory = std::move(message);
     const usize received
-        = TRY(m_transport.exchange(std::span(requests).first(request_count), std::span(replies).first(reply_count)));
+        = TRY(exchange(std::span(requests).first(request_count), std::span(replies).first(reply_count), memory));
     fuse::OutHeader result;
-    std::ranges::copy(answer.span().first(sizeof(result)), bytes_of(result).begin());
+    std::ranges::copy(answer.first(sizeof(result)), bytes_of(result).begin());
     TRY(check(result, header.unique, received));
     const usize payload = received - sizeof(result);
     if (payload > (is_read ? length : reply.size()) || (!is_read && payload != reply.size()))
         return Errno::EIO;
-    std::ranges::copy(answer.span().subspan(sizeof(result)), reply.begin());
+    std::ranges::copy(answer.subspan(sizeof(result)), reply.begin());
     return payload;
 }
 
@@ -131,16 +182,16 @@ void FuseFileSystem::forget(u64 node, u64 lookups)
     message.header.node = node;
     message.argument.lookups = lookups;
     // Nothing to be done about an error: the daemon is gone, and its memory with it.
-    static_cast<void>(m_transport.send(bytes_of(std::as_const(message))));
+    static_cast<void>(m_transport.send(bytes_of(std::as_const(message)), deadline()));
 }
 
-Result<RefPtr<FuseFileSystem>> FuseFileSystem::create(FuseTransport& transport)
+Result<RefPtr<FuseFileSystem>> FuseFileSystem::create(FuseTransport& transport, Nanoseconds timeout)
 {
-    RefPtr<FuseFileSystem> result = TRY(make_ref<FuseFileSystem>(transport));
+    RefPtr<FuseFileSystem> result = TRY(make_ref<FuseFileSystem>(transport, timeout));
     fuse::InitIn wanted;
     wanted.max_readahead = 128_KiB;
     wanted.flags = fuse::k_init_async_read | fuse::k_init_big_writes | fuse::k_init_parallel_directories
-        | fuse::k_init_max_pages;
+        | fuse::k_init_max_pages | fuse::k_init_readdirplus | fuse::k_init_readdirplus_auto;
     fuse::InitOut got;
     TRY(result->call(fuse::Opcode::Init, 0, { bytes_of(std::as_const(wanted)) }, bytes_of(got)));
     if (got.major != fuse::k_major || got.minor < fuse::k_min_minor) {
@@ -154,6 +205,7 @@ Result<RefPtr<FuseFileSystem>> FuseFileSystem::create(FuseTransport& transport)
         pages = std::min<usize>(pages, got.max_pages);
     if (transport.max_transfer() > 4 * k_page_size)
         pages = std::min(pages, transport.max_transfer() / k_page_size - 2);
+    result->m_has_readdirplus.store((got.flags & fuse::k_init_readdirplus) != 0, std::memory_order_relaxed);
     result->m_pages_per_request = static_cast<u32>(std::max<usize>(pages, 1));
     return result;
 }
@@ -259,6 +311,24 @@ void FuseFileSystem::unmounted()
 
 namespace {
 
+/// fuse-timeout=SECONDS
+Nanoseconds timeout_option()
+{
+    const auto value = boot_option("fuse-timeout");
+    if (!value)
+        return FuseFileSystem::k_default_timeout;
+    constexpr i64 most = 86400;
+    i64 seconds = 0;
+    for (char c : *value) {
+        if (c < '0' || c > '9' || seconds > most) {
+            log_warning("virtiofs: fuse-timeout={} is no number of seconds", *value);
+            return FuseFileSystem::k_default_timeout;
+        }
+        seconds = seconds * 10 + (c - '0');
+    }
+    return Nanoseconds::from_seconds(seconds);
+}
+
 Result<RefPtr<FileSystem>> mount_virtiofs(std::string_view source, std::string_view)
 {
     FuseTransport* transport = find_fuse_transport(source);
@@ -266,7 +336,7 @@ Result<RefPtr<FileSystem>> mount_virtiofs(std::string_view source, std::string_v
         log_error("virtiofs: there is no device with the tag {}", source);
         return Errno::ENODEV;
     }
-    return RefPtr<FileSystem>(TRY(FuseFileSystem::create(*transport)));
+    return RefPtr<FileSystem>(TRY(FuseFileSystem::create(*transport, timeout_option())));
 }
 
 constinit FileSystemType s_virtiofs { .name = "virtiofs", .mount = mount_virtiofs };

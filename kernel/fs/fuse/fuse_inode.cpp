@@ -12,6 +12,7 @@ namespace {
 
 /// What is asked for at once: what fits into what C libraries read directories with. More would be thrown away.
 constexpr usize k_directory_buffer = 2_KiB;
+constexpr usize k_directory_plus_buffer = 10_KiB;
 
 template<typename T> std::span<const u8> bytes_of(const T& value)
 {
@@ -177,6 +178,7 @@ Result<Inode::Found> FuseInode::found(const fuse::EntryOut& entry)
 
 Result<Inode::Found> FuseInode::lookup(std::string_view name)
 {
+    m_names_are_asked_for.store(true, std::memory_order_relaxed);
     fuse::EntryOut entry;
     TRY(fuse().call(fuse::Opcode::Lookup, node(), { text_of(name), k_nul }, bytes_of(entry)));
     if (entry.node == 0)
@@ -271,35 +273,91 @@ Result<> FuseInode::rename(
     return {};
 }
 
-Result<> FuseInode::read_directory(u64 handle, u64 position, u64, DirectorySink& sink)
+namespace {
+
+/// A daemon's record, checked: `head` is what precedes the name. Takes it off the front of `rest`. EIO.
+template<typename Head> Result<std::string_view> take_record(std::span<const u8>& rest, Head& head, fuse::Dirent& entry)
+{
+    if (rest.size() < sizeof(head))
+        return Errno::EIO;
+    std::ranges::copy(rest.first(sizeof(head)), bytes_of(head).begin());
+    const u64 record = align_up(sizeof(head) + u64 { entry.name_length }, 8);
+    if (entry.name_length == 0 || entry.name_length > abi::k_name_max || record > rest.size())
+        return Errno::EIO;
+    const std::string_view name(reinterpret_cast<const char*>(rest.subspan(sizeof(head)).data()), entry.name_length);
+    if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
+        return Errno::EIO;
+    rest = rest.subspan(record);
+    return name;
+}
+
+} // namespace
+
+/// The entries that one request brings. Whether there may be more, and they are wanted.
+Result<bool> FuseInode::read_plain(u64 handle, u64& position, DirectorySink& sink)
 {
     Bytes buffer = TRY(Bytes::create(k_directory_buffer));
-    while (true) {
-        fuse::ReadIn request { .handle = handle, .offset = position, .size = k_directory_buffer };
-        const usize length = TRY(fuse().call(
-            fuse::Opcode::ReadDirectory, node(), { bytes_of(std::as_const(request)) }, buffer.span(), true));
-        if (length == 0)
-            return {};
-        std::span<const u8> rest = std::as_const(buffer).span().first(length);
-        while (!rest.empty()) {
-            fuse::Dirent entry;
-            if (rest.size() < sizeof(entry))
-                return Errno::EIO;
-            std::ranges::copy(rest.first(sizeof(entry)), bytes_of(entry).begin());
-            const u64 record = align_up(sizeof(entry) + u64 { entry.name_length }, 8);
-            if (entry.name_length == 0 || entry.name_length > abi::k_name_max || record > rest.size())
-                return Errno::EIO;
-            const std::string_view name(
-                reinterpret_cast<const char*>(rest.subspan(sizeof(entry)).data()), entry.name_length);
-            if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
-                return Errno::EIO;
-            rest = rest.subspan(record);
-            if (!sink.add({ name, entry.inode, static_cast<u8>(entry.type), entry.next }))
-                return {};
-            if (entry.next == position)
-                return Errno::EIO; // would go round for ever
-            position = entry.next;
+    const fuse::ReadIn request { .handle = handle, .offset = position, .size = k_directory_buffer };
+    const usize length
+        = TRY(fuse().call(fuse::Opcode::ReadDirectory, node(), { bytes_of(request) }, buffer.span(), true));
+    std::span<const u8> rest = std::as_const(buffer).span().first(length);
+    while (!rest.empty()) {
+        fuse::Dirent entry;
+        const std::string_view name = TRY(take_record(rest, entry, entry));
+        if (!sink.add({ name, entry.inode, static_cast<u8>(entry.type), entry.next }))
+            return false;
+        if (entry.next == position)
+            return Errno::EIO; // would go round for ever
+        position = entry.next;
+    }
+    return length != 0;
+}
+
+/// Likewise, with what a lookup of each would bring.
+Result<bool> FuseInode::read_plus(u64 handle, u64& position, DirectorySink& sink)
+{
+    Bytes buffer = TRY(Bytes::create(k_directory_plus_buffer));
+    const fuse::ReadIn request { .handle = handle, .offset = position, .size = k_directory_plus_buffer };
+    // Nothing may be removed between the daemon's look and ours at what it saw.
+    Locked lock(mutex());
+    const usize length
+        = TRY(fuse().call(fuse::Opcode::ReadDirectoryPlus, node(), { bytes_of(request) }, buffer.span(), true));
+    std::span<const u8> rest = std::as_const(buffer).span().first(length);
+    bool is_full = false;
+    while (!rest.empty()) {
+        fuse::DirentPlus plus;
+        const fuse::Dirent& entry = plus.dirent;
+        const std::string_view name = TRY(take_record(rest, plus, plus.dirent));
+        if (plus.entry.node != 0) {
+            // Also of those that there is no room for: the lookup has been counted.
+            auto named = found(plus.entry);
+            if (!named.is_error() && name != "." && name != "..")
+                sink.found(name, named.value().inode, named.value().valid_until);
         }
+        is_full = is_full || !sink.add({ name, entry.inode, static_cast<u8>(entry.type), entry.next });
+        if (is_full)
+            continue;
+        if (entry.next == position)
+            return Errno::EIO; // would go round for ever
+        position = entry.next;
+    }
+    return length != 0 && !is_full;
+}
+
+Result<> FuseInode::read_directory(u64 handle, u64 position, u64, DirectorySink& sink)
+{
+    // Names are looked up with their directory at first, and later if whoever reads it looks at them.
+    bool plus = fuse().has_readdirplus() && (position == 0 || m_names_are_asked_for.load(std::memory_order_relaxed));
+    m_names_are_asked_for.store(false, std::memory_order_relaxed);
+    while (true) {
+        auto more = plus ? read_plus(handle, position, sink) : read_plain(handle, position, sink);
+        if (plus && more.is_error() && more.error() == Errno::ENOSYS) {
+            fuse().no_readdirplus();
+            plus = false;
+            continue;
+        }
+        if (!TRY(more))
+            return {};
     }
 }
 

@@ -37,6 +37,7 @@ enum class Opcode : u32 {
     Create = 35,
     Destroy = 38,
     Allocate = 43,
+    ReadDirectoryPlus = 44,
     Rename2 = 45,
     Seek = 46,
 };
@@ -48,6 +49,8 @@ inline constexpr u32 k_min_minor = 23; // before it init's answer was shorter
 
 inline constexpr u32 k_init_async_read = 1u << 0;
 inline constexpr u32 k_init_big_writes = 1u << 5;
+inline constexpr u32 k_init_readdirplus = 1u << 13;
+inline constexpr u32 k_init_readdirplus_auto = 1u << 14; // now and then, as the client likes
 inline constexpr u32 k_init_parallel_directories = 1u << 18;
 inline constexpr u32 k_init_max_pages = 1u << 22;
 
@@ -278,5 +281,10 @@ struct Dirent {
     u32 type { 0 };
 };
 static_assert(sizeof(Dirent) == 24);
+struct DirentPlus {
+    EntryOut entry {}; // counts as a lookup, if its node isn't 0
+    Dirent dirent {};
+};
+static_assert(sizeof(DirentPlus) == 152);
 
 } // namespace eremite::fuse

@@ -4,6 +4,7 @@
 #include <string>
 #include <thread>
 
+#include "arch/clock.h"
 #include "fs/fuse/fuse.h"
 
 #include "machine.h"
@@ -48,7 +49,12 @@ public:
         names += std::string(entry.name) + " ";
         return true;
     }
+    void found(std::string_view name, const RefPtr<Inode>& inode, Nanoseconds) override
+    {
+        looked_up += std::string(name) + "=" + std::to_string(inode->number()) + " ";
+    }
     std::string names;
+    std::string looked_up;
 };
 
 } // namespace
@@ -112,6 +118,51 @@ TEST(Fuse, ListsADirectory)
     Names names;
     EXPECT_FALSE(client.root->read_directory(5, 0, 0, names).is_error());
     EXPECT_EQ(names.names, "one three ");
+}
+
+TEST(Fuse, ListsADirectoryWithWhatLookupsWouldFind)
+{
+    Client client;
+    client.daemon.readdirplus = true;
+    client.daemon.entry_seconds = 10;
+    client.daemon.add(1, "one", 0100644, "1");
+    client.daemon.add(1, "three", 0100644, "333");
+    client.mount();
+    {
+        Names names;
+        EXPECT_FALSE(client.root->read_directory(5, 0, 0, names).is_error());
+        EXPECT_EQ(names.names, "one three ");
+        EXPECT_EQ(names.looked_up, "one=2 three=3 ");
+        EXPECT_EQ(client.daemon.counts[fuse::Opcode::ReadDirectory], 0u);
+    }
+    // Nobody kept them: all lookups are given back.
+    EXPECT_EQ(client.daemon.total_lookups(), 0u);
+    // Whoever goes on without having looked at a file is told the names alone.
+    Names rest;
+    EXPECT_FALSE(client.root->read_directory(5, 1, 0, rest).is_error());
+    EXPECT_EQ(rest.names, "three ");
+    EXPECT_EQ(rest.looked_up, "");
+}
+
+TEST(Fuse, DoesWithoutReaddirplus)
+{
+    Client client;
+    client.daemon.readdirplus = true;
+    client.daemon.add(1, "one", 0100644);
+    client.mount();
+    client.daemon.meddle = [](fuse::Opcode opcode, std::string whole) {
+        if (opcode != fuse::Opcode::ReadDirectoryPlus)
+            return whole;
+        const fuse::OutHeader refusal { .length = 16, .error = -38, .unique = 0 };
+        std::memcpy(whole.data(), &refusal, 8); // the unique number stays
+        return whole.substr(0, 16);
+    };
+    for (int i = 0; i < 2; ++i) {
+        Names names;
+        EXPECT_FALSE(client.root->read_directory(5, 0, 0, names).is_error());
+        EXPECT_EQ(names.names, "one ");
+    }
+    EXPECT_EQ(client.daemon.counts[fuse::Opcode::ReadDirectoryPlus], 1u);
 }
 
 TEST(Fuse, LiesGiveEio)
@@ -203,6 +254,56 @@ TEST(Fuse, ADeadDaemonGivesEio)
     EXPECT_EQ(client.write(*inode, 0, "x").error(), Errno::EIO);
     EXPECT_TRUE(client.root->lookup("file").is_error());
     EXPECT_TRUE(inode->sync(0, false).is_error());
+    inode->close_handle(0, 2);
+}
+
+TEST(Fuse, ASilentDaemonGivesEioAndMayAnswerLate)
+{
+    Client client;
+    client.daemon.add(1, "file", 0100644, std::string(9000, 'a'));
+    client.mount();
+    auto inode = client.root->lookup("file").release_value().inode;
+    ASSERT_FALSE(inode->open_handle(2).is_error());
+    const u64 free_before = frame_statistics().free;
+
+    client.daemon.silent = true;
+    const Nanoseconds before = arch::now();
+    EXPECT_EQ(client.root->lookup("other").error(), Errno::EIO);
+    EXPECT_GE(client.daemon.last_deadline, before + FuseFileSystem::k_default_timeout);
+    // Whoever comes later waits a second, no more.
+    EXPECT_EQ(client.read(*inode), "EIO");
+    EXPECT_LE(client.daemon.last_deadline, arch::now() + Nanoseconds::from_seconds(1));
+    // The pages that the answer would go to are no longer the file's, and not anybody else's.
+    EXPECT_LT(frame_statistics().free, free_before);
+
+    client.daemon.answer_late();
+    EXPECT_EQ(client.daemon.late_answers, 2u);
+    EXPECT_EQ(frame_statistics().free, free_before);
+    client.daemon.silent = false;
+    EXPECT_EQ(client.read(*inode), std::string(9000, 'a'));
+    inode->close_handle(0, 2);
+}
+
+TEST(Fuse, WhatASilentDaemonDidNotTakeIsWrittenLater)
+{
+    Client client;
+    client.daemon.add(1, "file", 0100644, std::string(5000, 'a'));
+    client.mount();
+    auto inode = client.root->lookup("file").release_value().inode;
+    ASSERT_FALSE(inode->open_handle(2).is_error());
+    EXPECT_EQ(client.read(*inode), std::string(5000, 'a'));
+
+    client.daemon.silent = true;
+    EXPECT_EQ(client.write(*inode, 100, "bcd").error(), Errno::EIO);
+    // The page is dropped while the daemon still has it: it is nobody's until then.
+    const u64 free_before = frame_statistics().free;
+    EXPECT_TRUE(inode->truncate(0, 0).is_error());
+    client.daemon.answer_late();
+    client.daemon.silent = false;
+    EXPECT_GE(frame_statistics().free, free_before);
+
+    EXPECT_EQ(client.write(*inode, 0, "new").release_value(), 3u);
+    EXPECT_EQ(client.daemon.nodes[2].data.substr(0, 3), "new");
     inode->close_handle(0, 2);
 }
 

@@ -34,9 +34,12 @@ public:
     u64 open_handles { 0 };
     std::map<fuse::Opcode, unsigned> counts;
     u64 entry_seconds { 0 };
+    bool readdirplus { false };
     /// May change an answer: header, then payload, joined. Its return is what arrives.
     std::function<std::string(fuse::Opcode, std::string)> meddle;
     bool dead { false };
+    /// Takes requests, and answers none of them until answer_late().
+    bool silent { false };
 
     u64 add(u64 directory, const std::string& name, u32 mode, std::string data = {})
     {
@@ -47,11 +50,29 @@ public:
         return node;
     }
 
-    Result<usize> exchange(
-        std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies) override
+    /// Answers what nobody waits for any more: whatever its answers are written to must still be there.
+    void answer_late()
+    {
+        for (Late& late : m_late) {
+            ++late_answers;
+            for (auto part : late.replies)
+                std::memset(part.data(), 0xee, part.size());
+        }
+        m_late.clear();
+    }
+    unsigned late_answers { 0 };
+
+    Result<usize> exchange(std::span<const std::span<const u8>> requests, std::span<const std::span<u8>> replies,
+        OwnPtr<RequestMemory>& memory, Nanoseconds deadline) override
     {
         if (dead)
             return Errno::EIO;
+        if (silent) {
+            last_deadline = deadline;
+            memory->on_late();
+            m_late.push_back({ std::move(memory), { replies.begin(), replies.end() } });
+            return Errno::ETIMEDOUT;
+        }
         std::string request;
         for (auto part : requests)
             request.append(reinterpret_cast<const char*>(part.data()), part.size());
@@ -78,7 +99,9 @@ public:
         return done;
     }
 
-    Result<> send(std::span<const u8> message) override
+    Nanoseconds last_deadline {};
+
+    Result<> send(std::span<const u8> message, Nanoseconds) override
     {
         if (dead)
             return Errno::EIO;
@@ -100,6 +123,12 @@ public:
     }
 
 private:
+    struct Late {
+        OwnPtr<RequestMemory> memory;
+        std::vector<std::span<u8>> replies;
+    };
+    std::vector<Late> m_late;
+
     template<typename T> static std::string as_text(const T& value)
     {
         return { reinterpret_cast<const char*>(&value), sizeof value };
@@ -142,7 +171,7 @@ private:
             fuse::InitOut out;
             out.major = 7;
             out.minor = 31;
-            out.flags = fuse::k_init_max_pages;
+            out.flags = fuse::k_init_max_pages | (readdirplus ? fuse::k_init_readdirplus : 0);
             out.max_write = 1 << 20;
             out.max_pages = 256;
             return as_text(out);
@@ -198,6 +227,23 @@ private:
             for (auto& [name, number] : node.entries) {
                 if (++position <= argument<fuse::ReadIn>(body).offset)
                     continue;
+                out += as_text(fuse::Dirent {
+                    .inode = number, .next = position, .name_length = static_cast<u32>(name.size()), .type = 8 });
+                out += name;
+                out.resize(align_up(out.size(), 8));
+            }
+            return out;
+        }
+        case ReadDirectoryPlus: {
+            std::string out;
+            u64 position = 0;
+            auto wanted = argument<fuse::ReadIn>(body);
+            for (auto& [name, number] : node.entries) {
+                if (++position <= wanted.offset)
+                    continue;
+                if (out.size() + align_up(sizeof(fuse::DirentPlus) + name.size(), 8) > wanted.size)
+                    break;
+                out += entry(number);
                 out += as_text(fuse::Dirent {
                     .inode = number, .next = position, .name_length = static_cast<u32>(name.size()), .type = 8 });
                 out += name;
