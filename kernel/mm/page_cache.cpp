@@ -11,6 +11,14 @@ namespace {
 
 constexpr u64 k_largest_size = INT64_MAX;
 
+/// What can be read again must not take the last frames: the kernel needs some to write back what is dirty.
+void keep_reserve()
+{
+    const FrameStatistics frames = frame_statistics();
+    if (frames.free < std::clamp<usize>(frames.total / 32, 64, 2048))
+        reclaim_page_cache(64);
+}
+
 } // namespace
 
 /// A frame, counted against the quota. ENOSPC, ENOMEM.
@@ -21,6 +29,8 @@ Result<PhysicalAddress> PageCache::allocate_page()
         m_quota->used.fetch_sub(1, std::memory_order_relaxed);
         return Errno::ENOSPC;
     }
+    if (m_source)
+        keep_reserve();
     auto frame = allocate_frames_reclaiming(0);
     if (frame.is_error() && m_quota)
         m_quota->used.fetch_sub(1, std::memory_order_relaxed);
