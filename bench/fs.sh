@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # What files cost per operation beside the Linux guest running the same program: in memory (tmpfs), on a shared folder of the
 # host (virtio-fs, the same daemon) and on a disk (virtio-blk).
-#   ./eremite bench fs [--where memory|share|disk]... [--megabytes N] [--files N] [--ours]
+#   ./eremite bench fs [--where memory|share|disk]... [--megabytes N] [--files N] [--sequential] [--ours]
+# --sequential: only a file of so many megabytes (1024) written, synced and read, in a guest of half that memory (in memory: of
+# more than twice as much, as a file system in memory may have half).
 set -euo pipefail
 source "$EREMITE_ROOT/bench/common.sh"
 
 places=()
-megabytes=64
+megabytes=
 files=10000
 linux=yes
 while [ $# -gt 0 ]; do
@@ -14,11 +16,13 @@ while [ $# -gt 0 ]; do
     --where) places+=("$2"); shift ;;
     --megabytes) megabytes=$2; shift ;;
     --files) files=$2; shift ;;
+    --sequential) files=0 ;;
     --ours) linux=no ;;
-    *) die "fs: unknown option $1: --where memory|share|disk, --megabytes N, --files N, --ours" ;;
+    *) die "fs: unknown option $1: --where memory|share|disk, --megabytes N, --files N, --sequential, --ours" ;;
     esac
     shift
 done
+[ -n "$megabytes" ] || megabytes=$([ "$files" = 0 ] && echo 1024 || echo 64)
 [ ${#places[@]} -gt 0 ] || places=(memory share disk)
 
 scratch=$(mktemp -d)
@@ -42,9 +46,12 @@ new_disk() {
     mkfs.ext4 -q -F "$scratch/disk"
 }
 
-memory=$((megabytes * 2 + 256))M
-linux_memory=$memory
 for place in "${places[@]}"; do
+    memory=$((megabytes * 2 + 256))M
+    if [ "$files" = 0 ]; then
+        [ "$place" = memory ] && memory=$((megabytes * 2 + 256))M || memory=$((megabytes / 2))M
+    fi
+    linux_memory=$memory
     mkdir -p "$scratch/share"
     case $place in
     memory) directory=/tmp options=() ;;
