@@ -76,6 +76,8 @@ public:
     /// The pages behind a mapping of this file (its PageCache, usually); ENODEV where it can't be mapped. Lives as long
     /// as this File does.
     virtual Result<MemoryObject*> memory_object() { return Errno::ENODEV; }
+    /// Sealed against writing (memfd): not even a mapping may change it.
+    virtual bool is_write_sealed() { return false; }
     /// The inode of a file in a file system; null for pipes, sockets and the like.
     virtual Inode* inode() { return nullptr; }
     /// The socket behind the descriptor, for the calls that are for sockets alone; null for everything else.

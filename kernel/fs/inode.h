@@ -201,6 +201,7 @@ public:
     virtual Result<u64> seek_data(u64, u64, bool) { return Errno::EINVAL; }
     /// fcntl commands of one kind of file (seals).
     virtual Result<long> control(int, u64) { return Errno::EINVAL; }
+    virtual bool is_write_sealed() const { return false; }
     /// What a mapping shows; ENODEV.
     virtual Result<PageCache*> page_cache() { return Errno::ENODEV; }
     /// Size now, without asking anybody else.

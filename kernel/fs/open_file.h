@@ -41,6 +41,7 @@ public:
     Result<> lock(int command, abi::FileLock& lock) override;
     Result<long> control(int command, u64 argument) override;
     Result<MemoryObject*> memory_object() override;
+    bool is_write_sealed() override { return m_inode->is_write_sealed(); }
     void descriptor_closed() override;
 
 private:

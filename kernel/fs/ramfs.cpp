@@ -286,6 +286,11 @@ Result<u64> RamFile::seek_data(u64, u64 offset, bool hole)
     return hole ? m_pages.next_hole(offset) : m_pages.next_data(offset);
 }
 
+bool RamFile::is_write_sealed() const
+{
+    return is_sealed(k_seal_write | k_seal_future_write);
+}
+
 Result<PageCache*> RamFile::page_cache()
 {
     TRY(own_contents());

@@ -77,6 +77,7 @@ public:
     Result<PageCache*> page_cache() override;
     Result<long> control(int command, u64 argument) override;
     u64 size() override;
+    bool is_write_sealed() const override;
 
     /// Gives an empty file its first content, which stays where it is: it must live as long as the kernel.
     void set_contents(std::span<const u8> contents);

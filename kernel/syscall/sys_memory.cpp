@@ -70,13 +70,16 @@ Result<> name_file(MapRequest& request, int fd, u64 offset)
     bool writes = request.shared && (request.protection & abi::k_prot_write) != 0;
     if (!request.file->is_readable() || (writes && !request.file->is_writable()))
         return Errno::EACCES;
+    const bool is_sealed = request.shared && request.file->is_write_sealed();
+    if (writes && is_sealed)
+        return Errno::EPERM;
     u64 end;
     if (__builtin_add_overflow(offset, request.length, &end) || end > INT64_MAX)
         return Errno::EOVERFLOW;
     request.object = TRY(request.file->memory_object());
     request.kind = MappingKind::File;
     request.offset = offset;
-    request.may_write = request.file->is_writable();
+    request.may_write = request.file->is_writable() && !is_sealed;
     return {};
 }
 

@@ -370,6 +370,8 @@ Result<usize> ExtInode::get_xattr(std::string_view name, std::span<u8> buffer)
 
 Result<> ExtInode::set_xattr(std::string_view name, std::span<const u8> value, int flags)
 {
+    if (name.starts_with("user.") && !is_regular() && !is_directory())
+        return Errno::EPERM;
     Locked lock(ext().lock());
     TRY(ext().begin());
     TRY(ext().require_metadata_room());
