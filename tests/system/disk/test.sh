@@ -28,28 +28,22 @@ for name in special_files file_locks; do
     e2fsck -fn disk >fsck 2>&1 || { cat fsck; fail "the disk is not clean after $name"; }
 done
 
-# QEMU injects the errors: of reads or writes, of all from some point on, once each.
-for event in read_aio write_aio flush_to_disk; do
-    for sector in none 2 8000; do
-        [ $event = flush_to_disk ] && [ $sector != none ] && continue
-        new_disk ext4 16M
-        {
-            echo '[inject-error]'
-            echo "event = \"$event\""
-            echo 'errno = "5"'
-            # From the device's first use on, but for the first requests, by which the file system is mounted.
-            [ $sector = none ] && echo 'state = "2"' || echo "sector = \"$sector\""
-            [ $sector = none ] || exit 0
-            for ((state = 1; state < 2; state++)); do
-                printf '[set-state]\nstate = "1"\nevent = "flush_to_disk"\nnew_state = "2"\n'
-            done
-        } >rules
-        status=0
-        "$EREMITE" run --arch "$ARCH" --timeout 100 --append mount=ext2:vda:/mnt --qemu-args \
-            "-drive file=blkdebug:$PWD/rules:$PWD/disk,format=raw,if=none,id=bad -device virtio-blk-pci,drive=bad" \
-            "$image" /mnt errors </dev/null >output 2>&1 || status=$?
-        if [ $status = 124 ] || grep -q 'panic\|FAILED' output; then cat rules output; fail "errors of $event at $sector: $status"; fi
-        said=$(tr -d '\r' <output | sed -n 's/^errors: //p')
-        echo "$event, sector $sector: ${said:-not mounted}"
-    done
+# QEMU injects the errors: into each request of a kind, or one of them, once so many commits (two flushes each) are done.
+for rule in 'read_aio 1 off' 'write_aio 1 off' 'flush_to_disk 1 off' 'write_aio 3 on' 'write_aio 6 on' 'flush_to_disk 5 on'; do
+    read -r event commits once <<<"$rule"
+    new_disk ext4 16M
+    {
+        for ((state = 1; state <= 2 * commits; state++)); do
+            printf '[set-state]\nstate = "%s"\nevent = "flush_to_disk"\nnew_state = "%s"\n' $state $((state + 1))
+        done
+        printf '[inject-error]\nevent = "%s"\nerrno = "5"\nonce = "%s"\nstate = "%s"\n' $event $once $state
+    } >rules
+    status=0
+    "$EREMITE" run --arch "$ARCH" --timeout 100 --append mount=ext2:vda:/mnt --qemu-args \
+        "-drive file=blkdebug:$PWD/rules:$PWD/disk,format=raw,if=none,id=bad -device virtio-blk-pci,drive=bad" \
+        "$image" /mnt errors </dev/null >output 2>&1 || status=$?
+    if [ $status = 124 ] || grep -q 'panic\|FAILED' output; then cat rules output; fail "errors of $rule: $status"; fi
+    said=$(tr -d '\r' <output | sed -n 's/^errors: //p')
+    [ -n "$said" ] || grep -q 'mount=.* failed' output || { cat output; fail "errors of $rule: $status"; }
+    echo "$rule: ${said:-not mounted}"
 done
