@@ -34,15 +34,11 @@ public:
 
     Result<usize> read(IoBuffer buffer) override
     {
-        switch (m_kind) {
-        case Memory::Null:
-            return 0;
-        case Memory::Random:
-            return read_random(buffer);
-        default:
-            TRY(buffer.clear());
-            return buffer.size();
+        if (m_kind == Memory::Zero && !buffer.is_kernel()) [[likely]] {
+            TRY(buffer.user().clear());
+            return buffer.user().size();
         }
+        return read_other(buffer);
     }
     Result<usize> write(IoBuffer buffer) override
     {
@@ -59,6 +55,18 @@ public:
     Result<> sync(bool) override { return Errno::EINVAL; }
 
 private:
+    [[gnu::noinline]] Result<usize> read_other(IoBuffer buffer)
+    {
+        switch (m_kind) {
+        case Memory::Null:
+            return 0;
+        case Memory::Random:
+            return read_random(buffer);
+        default:
+            TRY(buffer.clear());
+            return buffer.size();
+        }
+    }
     [[gnu::noinline]] static Result<usize> write_random(IoBuffer buffer)
     {
         std::array<u8, 64> bytes;
@@ -67,7 +75,7 @@ private:
         random_add(part, 0);
         return buffer.size();
     }
-    [[gnu::noinline]] static Result<usize> read_random(IoBuffer buffer)
+    static Result<usize> read_random(IoBuffer buffer)
     {
         std::array<u8, 256> bytes;
         usize total = 0;

@@ -3,6 +3,7 @@
 
 #include "arch/gate.h"
 #include "base/log.h"
+#include "syscall/hot_calls.h"
 #include "syscall/sys.h"
 #include "syscall/thread_calls.h"
 
@@ -63,7 +64,8 @@
     GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "0")                                                \
     extern "C" GATE_DIRECT long __eremite_sys_##name(GATE_PARAMETERS##arity)                                           \
     {                                                                                                                  \
-        constexpr auto body = &eremite::Dispatch<&eremite::sys_##name>::call<GATE_TYPES##arity>;                       \
+        constexpr auto body                                                                                            \
+            = &eremite::Dispatch<eremite::k_gate_function<&eremite::sys_##name>>::call<GATE_TYPES##arity>;             \
         if constexpr (eremite::never_returns(#name)) {                                                                 \
             const eremite::SyscallRecord* record;                                                                      \
             NATIVE_LOAD_RECORD(name, record);                                                                          \
@@ -90,7 +92,8 @@
     GATE_RECORD(name, GATE_NUMBER(x86_64, aarch64), arity, format, "__eremite_body_" #name " - .")                     \
     extern "C" [[gnu::visibility("hidden")]] long __eremite_body_##name(GATE_PARAMETERS##arity)                        \
     {                                                                                                                  \
-        return eremite::Dispatch<&eremite::sys_##name>::call(GATE_ARGUMENTS##arity);                                   \
+        [[clang::always_inline]] return eremite::Dispatch<eremite::k_gate_function<&eremite::sys_##name>>::call(       \
+            GATE_ARGUMENTS##arity);                                                                                    \
     }                                                                                                                  \
     extern "C" GATE_DIRECT [[gnu::naked]] long __eremite_sys_##name(GATE_PARAMETERS##arity)                            \
     {                                                                                                                  \

@@ -1,9 +1,9 @@
 #include "syscall/sys_futex.h"
 
-#include "arch/paging.h"
 #include "sched/clock.h"
 #include "sched/exit.h"
 #include "sched/futex.h"
+#include "syscall/hot_calls.h"
 #include "syscall/time_argument.h"
 #include <array>
 
@@ -51,8 +51,9 @@ Result<long> to_long(Result<usize>&& count)
     return static_cast<long>(count.value());
 }
 
-[[gnu::noinline]] Result<long> other_operation(
-    u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
+} // namespace
+
+Result<long> futex_operation(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
 {
     UserPointer<abi::TimeSpec> timeout(timeout_or_count);
     switch (operation & ~(abi::k_futex_private_flag | abi::k_futex_clock_realtime)) {
@@ -76,17 +77,9 @@ Result<long> to_long(Result<usize>&& count)
     }
 }
 
-} // namespace
-
 Result<long> sys_futex(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
 {
-    // Each unlock of a mutex that was waited for ends here, mostly for nothing. The word isn't touched, so that it is
-    // where an application's may be is enough.
-    const bool is_wake = (operation & ~abi::k_futex_private_flag) == abi::k_futex_wake;
-    if (is_wake && (address & 3) == 0 && address < arch::address_layout().application_end
-        && !futex_may_have_waiters(address)) [[likely]]
-        return 0;
-    return other_operation(address, operation, value, timeout_or_count, second, third);
+    return futex_now(address, operation, value, timeout_or_count, second, third);
 }
 
 Result<long> sys_set_robust_list(u64 head, usize length)

@@ -35,9 +35,9 @@ Result<> copy_to_user(u64 destination, const void* source, usize length)
 
 Result<> clear_user(u64 destination, usize length)
 {
-    if (!is_valid(destination, length) || arch::clear_user(reinterpret_cast<void*>(destination), length) != 0)
+    if (!is_valid(destination, length)) [[unlikely]]
         return Errno::EFAULT;
-    return {};
+    return arch::clear_user(reinterpret_cast<void*>(destination), length) == 0 ? Result<>() : Errno::EFAULT;
 }
 
 Result<String> UserString::copy(usize limit) const
