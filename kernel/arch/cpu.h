@@ -52,6 +52,11 @@ void wait_for_interrupt();
 /// A hint in spin loops.
 void relax();
 
+/// Orders what was stored before against what is loaded after, also for a device: either it sees our store, or we see
+/// its. A fence alone doesn't do in a machine that is emulated with one processor: QEMU before 8.1 leaves fences out of
+/// it, although its devices run on other threads, so that now and then both sides miss what the other wrote.
+void device_barrier();
+
 void disable_preemption();
 /// Runs the scheduler if that became due and this was the outermost enable, with interrupts on.
 void enable_preemption();

@@ -1,8 +1,7 @@
 #include "drivers/virtio/virtqueue.h"
 
+#include "arch/cpu.h"
 #include "base/log.h"
-
-#include <atomic>
 
 namespace eremite::virtio {
 
@@ -194,7 +193,7 @@ bool Virtqueue::publish()
     m_published = m_available;
     __atomic_store_n(&m_driver[k_index], m_published, __ATOMIC_RELEASE);
     // The device looks at our index after it has written whether it wants to be told: one of us sees the other's.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::device_barrier();
     if (!m_options.event_index)
         return (load(m_device[k_flags]) & 1) == 0;
     u16 event = load(m_device.back());
@@ -286,7 +285,7 @@ bool Virtqueue::enable_interrupts_after(u16 count)
         store(m_driver.back(), static_cast<u16>(m_last_used + count - 1));
     else
         store(m_driver[k_flags], u16 { 0 });
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::device_barrier();
     u16 waiting = static_cast<u16>(load_acquire(m_device[k_index]) - m_last_used);
     return !m_broken && waiting >= (m_options.event_index ? count : 1);
 }

@@ -52,6 +52,14 @@ inline void relax()
     asm volatile("yield" ::: "memory");
 }
 
+inline void device_barrier()
+{
+    // Nobody wants the counter. Processors read it without leaving the guest; an emulator takes a lock for it, which is
+    // the barrier that it owes us.
+    u64 counter;
+    asm volatile("dmb sy; mrs %0, cntvct_el0; dmb sy" : "=r"(counter) : : "memory");
+}
+
 inline void disable_preemption()
 {
     asm volatile("bl __eremite_disable_preemption" ::: "x9", "x10", "x30", "memory");

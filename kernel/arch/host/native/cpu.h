@@ -29,6 +29,10 @@ inline bool disable_interrupts()
 }
 inline void wait_for_interrupt() { }
 inline void relax() { }
+inline void device_barrier()
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+}
 
 inline void disable_preemption()
 {

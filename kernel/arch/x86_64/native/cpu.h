@@ -48,6 +48,13 @@ inline void relax()
     __builtin_ia32_pause();
 }
 
+inline void device_barrier()
+{
+    // The task priority stays 0. Processors write it without leaving the guest; an emulator takes a lock for it, which
+    // is the barrier that it owes us.
+    asm volatile("mfence; mov %0, %%cr8" : : "r"(u64 { 0 }) : "memory");
+}
+
 inline void disable_preemption()
 {
     asm volatile("incl %%gs:28" ::: "memory", "cc");
