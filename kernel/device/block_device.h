@@ -23,6 +23,8 @@ public:
     u64 sector_count() const { return m_sector_count; }
     /// What the device reads and writes without splitting or read-modify-write; a multiple of k_sector_size.
     u32 block_size() const { return m_block_size; }
+    /// discard() helps with whole blocks of so many sectors, that begin at multiples of it; 0: with none.
+    u64 discard_granularity() const { return m_discard_granularity; }
     bool is_read_only() const { return m_read_only; }
 
     /// EIO: the device says so, or broke; EINVAL: beyond the end, or not whole sectors.
@@ -50,6 +52,7 @@ protected:
     std::string_view m_name;
     u64 m_sector_count { 0 };
     u32 m_block_size { k_sector_size };
+    u64 m_discard_granularity { 0 };
     bool m_read_only { false };
 
 private:

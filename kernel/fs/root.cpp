@@ -35,7 +35,7 @@ Result<> fill_from(std::span<const u8> archive, const char* where, RamFileSystem
     return {};
 }
 
-/// One `mount=TYPE:SOURCE:TARGET[:ro]`.
+/// One `mount=TYPE:SOURCE:TARGET[:MODE]`; the mode is `ro`, or `discard` where a file system knows it.
 Result<> mount_from_option(std::string_view option)
 {
     std::array<std::string_view, 4> parts;
@@ -50,7 +50,7 @@ Result<> mount_from_option(std::string_view option)
         rest.remove_prefix(colon + 1);
     }
     const auto [type_name, source, target, mode] = parts;
-    if (count < 3 || !target.starts_with('/') || (count == 4 && mode != "ro" && mode != "rw"))
+    if (count < 3 || !target.starts_with('/') || (count == 4 && mode != "ro" && mode != "rw" && mode != "discard"))
         return Errno::EINVAL;
     FileSystemType* type = find_file_system_type(type_name);
     if (!type) {

@@ -79,7 +79,7 @@ void add_run_command(CLI::App& app, int& status)
     command->add_option("--pcap", vm.pcap, "write what passes the network device to this file");
     command->add_option("--share", vm.shares, "DIR:/TARGET[:ro], a folder of the host by virtio-fs; repeatable")
         ->allow_extra_args(false);
-    command->add_option("--disk", vm.disks, "FILE[:/TARGET[:ro]], a disk image by virtio-blk; repeatable")
+    command->add_option("--disk", vm.disks, "FILE[:/TARGET[:ro|:discard]], a disk image by virtio-blk; repeatable")
         ->allow_extra_args(false);
     command->add_option("--root", vm.root, "a folder, or a tar or cpio archive, that fills the root file system");
     command->add_option("--env,-e", vm.environment, "NAME=VALUE for the program's environment; repeatable")

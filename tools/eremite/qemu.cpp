@@ -248,19 +248,21 @@ private:
         for (const auto& text : m_options.disks) {
             const auto parts = split(text, ':', true);
             if (parts.size() > 3 || (parts.size() > 1 && !parts[1].starts_with('/'))
-                || (parts.size() == 3 && parts[2] != "ro"))
-                fail("--disk {}: give FILE, FILE:/TARGET or FILE:/TARGET:ro", text);
+                || (parts.size() == 3 && parts[2] != "ro" && parts[2] != "discard"))
+                fail("--disk {}: give FILE, FILE:/TARGET, FILE:/TARGET:ro or FILE:/TARGET:discard", text);
             if (!fs::exists(parts[0]))
                 fail("--disk {}: there is no {}: `qemu-img create {} 1G` makes one", text, parts[0], parts[0]);
             const auto format = parts[0].ends_with(".qcow2") ? "qcow2" : "raw";
-            const bool read_only = parts.size() == 3;
+            const std::string mode = parts.size() == 3 ? parts[2] : "";
             add("-drive",
                 fmt::format("if=none,id=disk{},format={},file={}{}", number, format, in_option(absolute(parts[0])),
-                    read_only ? ",readonly=on" : ""));
+                    mode == "ro"            ? ",readonly=on"
+                        : mode == "discard" ? ",discard=unmap"
+                                            : ""));
             virtio("virtio-blk", fmt::format("drive=disk{}", number));
             if (parts.size() > 1)
                 m_kernel_options.push_back(
-                    fmt::format("mount=ext2:vd{:c}:{}{}", 'a' + number, parts[1], read_only ? ":ro" : ""));
+                    fmt::format("mount=ext2:vd{:c}:{}{}", 'a' + number, parts[1], mode.empty() ? "" : ":" + mode));
             ++number;
         }
     }

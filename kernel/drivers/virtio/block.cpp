@@ -15,6 +15,7 @@ constexpr u64 k_segment_max = feature(2);
 constexpr u64 k_read_only = feature(5);
 constexpr u64 k_block_size = feature(6);
 constexpr u64 k_flush = feature(9);
+constexpr u64 k_topology = feature(10);
 constexpr u64 k_discard = feature(13);
 
 constexpr u32 k_request_in = 0;
@@ -46,13 +47,20 @@ public:
     Result<> bring_up()
     {
         TRY(m_transport.negotiate(
-            "virtio-blk", k_size_max | k_segment_max | k_read_only | k_block_size | k_flush | k_discard));
+            "virtio-blk", k_size_max | k_segment_max | k_read_only | k_block_size | k_flush | k_topology | k_discard));
         m_sector_count = m_transport.read_configuration64(0);
         m_read_only = m_transport.has(k_read_only);
         if (m_transport.has(k_block_size)) {
             u32 size = m_transport.read_configuration32(20);
             if (size >= k_sector_size && size % k_sector_size == 0)
                 m_block_size = size;
+        }
+        if (m_transport.has(k_discard)) {
+            // The device's own alignment, or else what it says of its blocks.
+            m_discard_granularity = m_block_size / k_sector_size;
+            if (m_transport.has(k_topology))
+                m_discard_granularity <<= std::min<u32>(m_transport.read_configuration8(24), 12);
+            m_discard_granularity = std::max<u64>(m_discard_granularity, m_transport.read_configuration32(44));
         }
         if (m_transport.has(k_size_max))
             m_max_transfer

@@ -1,5 +1,7 @@
 // ext2, ext3 and ext4 on a block device.
 //
+// What nobody syncs reaches the disk within seconds, by a thread of the file system's own.
+//
 // Data go through each file's PageCache and get their places on the disk when they are written back. Metadata change in
 // the BlockCache, and reach the disk in one commit (fsync, sync, or when there is much): data first, so that no file
 // shows what another one left; through the journal where there is one, so that a crash leaves all of a commit or
@@ -20,7 +22,8 @@ class ExtInode;
 class ExtFileSystem final : public FileSystem {
 public:
     /// EINVAL: no such file system; EROFS: its journal must be replayed, and can't be; EIO, ENOMEM.
-    static Result<RefPtr<ExtFileSystem>> create(BlockDevice& device, bool read_only);
+    /// `discards`: the disk is told which blocks are no longer used, if it wants to know.
+    static Result<RefPtr<ExtFileSystem>> create(BlockDevice& device, bool read_only, bool discards = false);
 
     std::string_view type_name() const override { return "ext4"; }
     Result<RefPtr<Inode>> root() override;
@@ -58,7 +61,11 @@ private:
     Result<> bring_up(BlockDevice& device, bool read_only);
     Result<> free_orphans() REQUIRES(m_lock);
     Result<> write_back_data();
+    Result<> write_back(bool even_if_unchanged);
+    /// The thread's function; `self` is a reference that it owns.
+    static void write_back_regularly(void* self);
     bool has_room(u64 blocks) REQUIRES(m_lock);
+    void discard(std::span<const Library::Range> freed) REQUIRES(m_lock);
 
 public:
     struct Hook {
@@ -78,8 +85,10 @@ private:
     OwnPtr<Library> m_library GUARDED_BY(m_lock);
     bool m_gave_up GUARDED_BY(m_lock) { false };
     bool m_is_down GUARDED_BY(m_lock) { false };
+    WaitQueue m_went_down;
     u64 m_reserved GUARDED_BY(m_lock) { 0 }; // pages
     u32 m_block_size { 0 };
+    bool m_discards { false };
 
     Mutex m_table_lock;
     WaitQueue m_gone; // an inode has left the table

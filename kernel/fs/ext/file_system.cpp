@@ -1,7 +1,9 @@
+#include "arch/clock.h"
 #include "base/component.h"
 #include "base/log.h"
 #include "fs/ext/ext.h"
 #include "fs/mount.h"
+#include "sched/thread.h"
 
 #include <algorithm>
 
@@ -15,6 +17,9 @@ constexpr u64 k_blocks_for_metadata = 64;
 constexpr u64 k_blocks_for_operation = 16;
 /// Freed blocks are to be had only after a commit; so many at most wait for one.
 constexpr u64 k_most_pending = 1u << 18;
+
+/// How long a change may wait for the disk if nobody asks for it: as long as on Linux.
+constexpr Nanoseconds k_write_back_interval = Nanoseconds::from_seconds(5);
 
 /// Where ext2's superblock is, and what we look at before the library does.
 constexpr u64 k_superblock_at = 1024;
@@ -40,9 +45,10 @@ Result<u32> block_size_of(BlockDevice& device)
 
 } // namespace
 
-Result<RefPtr<ExtFileSystem>> ExtFileSystem::create(BlockDevice& device, bool read_only)
+Result<RefPtr<ExtFileSystem>> ExtFileSystem::create(BlockDevice& device, bool read_only, bool discards)
 {
     RefPtr<ExtFileSystem> result = TRY(make_ref<ExtFileSystem>());
+    result->m_discards = discards && device.discard_granularity() != 0;
     TRY(result->bring_up(device, read_only));
     return result;
 }
@@ -76,7 +82,33 @@ Result<> ExtFileSystem::bring_up(BlockDevice& device, bool read_only)
         TRY(m_library->flush());
         TRY(m_cache->commit());
     }
-    return free_orphans();
+    TRY(free_orphans());
+    ref(); // the thread's
+    if (auto thread = Thread::create_kernel("ext", write_back_regularly, this); thread.is_error()) {
+        unref();
+        return thread.error();
+    }
+    return {};
+}
+
+void ExtFileSystem::write_back_regularly(void* self)
+{
+    const auto file_system = RefPtr<ExtFileSystem>::adopt(static_cast<ExtFileSystem*>(self));
+    while (true) {
+        {
+            Locked lock(file_system->m_lock);
+            const auto is_over
+                = [&] NO_THREAD_SAFETY_ANALYSIS { return file_system->m_is_down || file_system->m_gave_up; };
+            static_cast<void>(file_system->m_went_down
+                    .wait_until(file_system->m_lock, is_over, arch::now() + k_write_back_interval, Interruptible::No)
+                    .is_error());
+            // Or it could not be mounted after all, and nobody else knows it.
+            if (is_over() || file_system->reference_count() == 1)
+                return;
+        }
+        // An error stays with the file, whose pages stay dirty; one of the metadata is logged.
+        static_cast<void>(file_system->write_back(false).is_error());
+    }
 }
 
 /// Inodes that were unlinked and in use at a crash.
@@ -118,16 +150,37 @@ Result<> ExtFileSystem::begin()
     return {};
 }
 
+/// What was freed by the commit that is on the disk now.
+void ExtFileSystem::discard(std::span<const Library::Range> freed)
+{
+    BlockDevice& device = m_cache->device();
+    const u64 granularity = device.discard_granularity();
+    const u64 sectors = m_block_size / BlockDevice::k_sector_size;
+    for (const Library::Range& range : freed) {
+        const u64 first = (range.first * sectors + granularity - 1) / granularity * granularity;
+        const u64 end = (range.first + range.count) * sectors / granularity * granularity;
+        if (first >= end)
+            continue;
+        if (auto done = device.discard(first, end - first); done.is_error()) {
+            log_warning("ext: {} cannot be told what is free: {}", device.name(), done.error());
+            m_discards = false;
+            return;
+        }
+    }
+}
+
 Result<> ExtFileSystem::commit()
 {
     if (m_gave_up)
         return Errno::EIO;
-    m_library->release_freed();
+    const Vector<Library::Range> freed = m_library->release_freed();
     if (auto flushed = m_library->flush(); flushed.is_error())
         return give_up(flushed.error());
     const std::array<u64, 1> late { m_library->super_block() };
     if (auto committed = m_cache->commit(late); committed.is_error())
         return give_up(committed.error());
+    if (m_discards)
+        discard(freed.span());
     return {};
 }
 
@@ -266,6 +319,11 @@ Result<> ExtFileSystem::write_back_data()
 
 Result<> ExtFileSystem::sync()
 {
+    return write_back(true);
+}
+
+Result<> ExtFileSystem::write_back(bool even_if_unchanged)
+{
     Result<> result = write_back_data();
     Vector<RefPtr<ExtInode>> inodes;
     {
@@ -284,6 +342,8 @@ Result<> ExtFileSystem::sync()
         if (auto flushed = inode->flush_attributes(); flushed.is_error())
             return give_up(flushed.error());
     }
+    if (!even_if_unchanged && m_cache->dirty_count() == 0 && m_library->pending_blocks() == 0)
+        return result;
     if (auto committed = commit(); committed.is_error())
         return committed;
     return result;
@@ -299,6 +359,7 @@ Result<> ExtFileSystem::shut_down()
     m_library->set_mounted(false);
     const Result<> result = commit();
     m_is_down = true;
+    m_went_down.wake_all();
     set_read_only(true);
     return result;
 }
@@ -320,7 +381,17 @@ Result<RefPtr<FileSystem>> mount_ext(std::string_view source, std::string_view o
         log_error("ext: there is no disk {}", source);
         return Errno::ENODEV;
     }
-    return RefPtr<FileSystem>(TRY(ExtFileSystem::create(*device, options == "ro")));
+    bool read_only = false;
+    bool discards = false;
+    while (!options.empty()) {
+        const std::string_view option = options.substr(0, options.find(','));
+        options.remove_prefix(std::min(option.size() + 1, options.size()));
+        read_only = read_only || option == "ro";
+        discards = discards || option == "discard";
+        if (option != "ro" && option != "rw" && option != "discard")
+            log_warning("ext: the option {} is not known", option);
+    }
+    return RefPtr<FileSystem>(TRY(ExtFileSystem::create(*device, read_only, discards)));
 }
 
 constinit FileSystemType s_ext2 { .name = "ext2", .mount = mount_ext };

@@ -205,9 +205,9 @@ void Library::block_freed(u64 block)
         m_lost_track = true;
 }
 
-void Library::release_freed()
+Vector<Library::Range> Library::release_freed()
 {
-    for (const Pending& range : m_pending) {
+    for (const Range& range : m_pending) {
         m_cache.forget(range.first, range.count);
         for (u64 block = range.first; block < range.first + range.count;) {
             const u32 group = ext2fs_group_of_blk2(m_fs, block);
@@ -222,12 +222,12 @@ void Library::release_freed()
         ext2fs_free_blocks_count_add(m_fs->super, static_cast<i64>(range.count));
         ext2fs_mark_super_dirty(m_fs);
     }
-    m_pending.clear();
     m_pending_count = 0;
     if (m_lost_track) {
         m_lost_track = false;
         set_damaged();
     }
+    return std::exchange(m_pending, {});
 }
 
 Result<> Library::write_bitmap(u32 group, bool blocks)

@@ -71,8 +71,12 @@ public:
     /// What the superblock says of how the file system was left.
     void set_mounted(bool mounted);
     void set_damaged();
-    /// What was freed may be used again: call it when a commit is sure to follow.
-    void release_freed();
+    struct Range {
+        u64 first;
+        u64 count;
+    };
+    /// What was freed may be used again: call it when a commit is sure to follow. Returns what it was.
+    Vector<Range> release_freed();
     /// The library's tables (bitmaps, group descriptors, superblock) to the cache.
     Result<> flush();
 
@@ -127,16 +131,11 @@ private:
     Result<> check(long code, const char* what);
     Result<bool> extend(u32 number, u64 logical, u64 count);
     Result<> write_bitmap(u32 group, bool blocks);
-    /// A block with an xattr is accounted for in the inode.
-    struct Pending {
-        u64 first;
-        u64 count;
-    };
 
     BlockCache& m_cache;
     ::struct_ext2_filsys* m_fs { nullptr };
     Vector<u8> m_changed_groups; // 1: its block bitmap, 2: its inode bitmap
-    Vector<Pending> m_pending;
+    Vector<Range> m_pending;
     u64 m_pending_count { 0 };
     bool m_lost_track { false }; // no memory to note what was freed
 };

@@ -1,4 +1,5 @@
-// The guest's part of the tests of a disk that is full, and of one that has errors: disk FOLDER full|errors.
+// The guest's part of the tests of a disk that is full, of one that has errors, and of one whose machine is killed:
+// disk FOLDER full|errors|unsynced|removed.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -139,9 +140,41 @@ static int errors(void)
     return 0;
 }
 
+/* A file comes, and goes again. */
+static int removed(void)
+{
+    int fd = open("large", O_CREAT | O_RDWR, 0640);
+    for (int i = 0; i < 512; i++) {
+        fill_block((unsigned)i);
+        if (fd < 0 || write(fd, s_block, sizeof s_block) != sizeof s_block)
+            fail("large");
+    }
+    if (fsync(fd) || close(fd) || unlink("large"))
+        fail("large");
+    sync();
+    return 0;
+}
+
+/* A file that nobody syncs, by a machine that is switched off some time later. */
+static int unsynced(void)
+{
+    int fd = open("unsynced", O_CREAT | O_RDWR, 0640);
+    fill_block(5);
+    if (fd < 0 || write(fd, s_block, sizeof s_block) != sizeof s_block)
+        fail("unsynced");
+    printf("written\n");
+    fflush(stdout);
+    sleep(100);
+    return 0;
+}
+
 int main(int argc, char** argv)
 {
     if (argc != 3 || chdir(argv[1]))
         return 2;
+    if (strcmp(argv[2], "removed") == 0)
+        return removed();
+    if (strcmp(argv[2], "unsynced") == 0)
+        return unsynced();
     return strcmp(argv[2], "full") == 0 ? full() : errors();
 }

@@ -28,6 +28,44 @@ for name in special_files file_locks; do
     e2fsck -fn disk >fsck 2>&1 || { cat fsck; fail "the disk is not clean after $name"; }
 done
 
+# What nobody synced is on the disk some seconds later all the same.
+new_disk ext4 16M
+"$EREMITE" run --arch "$ARCH" --timeout 100 --disk "$PWD/disk:/mnt" --qemu-args "-pidfile $PWD/qemu.pid" "$image" /mnt unsynced \
+    </dev/null >output 2>&1 &
+tool=$!
+until grep -q '^written' output; do
+    kill -0 $tool 2>/dev/null || { cat output; fail "the guest ended by itself"; }
+    sleep 0.1
+done
+for ((waited = 0; waited < 60; waited++)); do
+    sleep 1
+    # What the disk holds if the machine were switched off now.
+    cp disk copy
+    e2fsck -fy copy >fsck 2>&1 || true
+    debugfs -R "dump /unsynced found" copy >/dev/null 2>&1
+    [ "$(stat -c %s found 2>/dev/null)" != 65536 ] || break
+done
+kill -9 "$(cat qemu.pid)"
+wait $tool || true
+[ $waited -lt 60 ] || fail "what was not synced never reached the disk"
+e2fsck -fy disk >fsck 2>&1 || [ $? = 1 ] || { cat fsck; fail "the disk of the killed machine can't be mended"; }
+debugfs -R "dump /unsynced found" disk >/dev/null 2>&1
+[ "$(stat -c %s found)" = 65536 ] || fail "what was not synced is lost"
+echo "unsynced data were on the disk after $((waited + 1)) s"
+
+# Told what is free, the disk gives the host its place back.
+new_disk ext4 96M
+blocks_of_host() { stat -c %b disk; }
+for mode in :discard ''; do
+    before=$(blocks_of_host)
+    "$EREMITE" run --arch "$ARCH" --timeout 100 --disk "$PWD/disk:/mnt$mode" "$image" /mnt removed </dev/null >output 2>&1 ||
+        { cat output; fail "removing with '$mode'"; }
+    e2fsck -fn disk >fsck 2>&1 || { cat fsck; fail "the disk is not clean after discarding"; }
+    grown=$((($(blocks_of_host) - before) / 2))
+    echo "32 MiB written and removed with '$mode': the image grew by $grown KiB"
+    if [ -n "$mode" ]; then [ $grown -lt 16384 ] || fail "the image keeps what is free"; fi
+done
+
 # QEMU injects the errors: into each request of a kind, or one of them, once so many commits (two flushes each) are done.
 for rule in 'read_aio 1 off' 'write_aio 1 off' 'flush_to_disk 1 off' 'write_aio 3 on' 'write_aio 6 on' 'flush_to_disk 5 on'; do
     read -r event commits once <<<"$rule"
