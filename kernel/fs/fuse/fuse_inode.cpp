@@ -280,12 +280,16 @@ template<typename Head> Result<std::string_view> take_record(std::span<const u8>
 {
     if (rest.size() < sizeof(head))
         return Errno::EIO;
-    std::ranges::copy(rest.first(sizeof(head)), bytes_of(head).begin());
+    __builtin_memcpy(&head, rest.data(), sizeof(head));
     const u64 record = align_up(sizeof(head) + u64 { entry.name_length }, 8);
     if (entry.name_length == 0 || entry.name_length > abi::k_name_max || record > rest.size())
         return Errno::EIO;
     const std::string_view name(reinterpret_cast<const char*>(rest.subspan(sizeof(head)).data()), entry.name_length);
-    if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
+    // Most names are too short for two searches.
+    bool is_bad = false;
+    for (const char c : name)
+        is_bad = is_bad || c == '/' || c == '\0';
+    if (is_bad)
         return Errno::EIO;
     rest = rest.subspan(record);
     return name;
