@@ -3,7 +3,8 @@
 # memory, virtio features and tap, in a network namespace made for it; boots alternate, medians with spread are shown. Beside
 # both the floor (bench/floor): an image of ours without a stack, whose driver reflects UDP. Also what TCP/IP adds to an image.
 #   ./eremite bench net [--rounds N] [--seconds S] [--count-only | --wall-only | --size-only] [--ours | --theirs] [--docs]
-# --count-only: only the exact instruction counts; --wall-only: only times; --size-only: only what TCP/IP adds to an image;
+#     [--bytes N]
+# --bytes: messages of that size alone, in the counts; --count-only: only the exact instruction counts; --wall-only: only times; --size-only: only what TCP/IP adds to an image;
 # --ours, --theirs: one guest alone; --docs: writes docs/network-performance.md and its plot.
 set -euo pipefail
 source "$EREMITE_ROOT/bench/common.sh"
@@ -14,6 +15,7 @@ count=yes
 wall=yes
 docs=no
 guests="linux eremite"
+bytes=
 while [ $# -gt 0 ]; do
     case $1 in
     --rounds) rounds=$2; shift ;;
@@ -22,6 +24,7 @@ while [ $# -gt 0 ]; do
     --wall-only) count=no ;;
     --size-only) wall=no count=no ;;
     --docs) docs=yes ;;
+    --bytes) bytes=$2; shift ;;
     --ours) guests=eremite ;;
     --theirs) guests=linux ;;
     *) die "net: unknown option $1: --rounds N, --seconds S, --count-only, --wall-only, --size-only, --ours, --theirs, --docs" ;;
@@ -123,8 +126,8 @@ if [ $count = yes ]; then
 counter=$(plugin)
 for kind in $guests; do
     say "counting instructions on $kind"
-    eremite_append=net-poll=0 start "$kind" "$out/net.$kind.log" "-plugin $counter,out=$out/net.$kind.marks"
-    inside timeout 300 "$out/netbench" run "$guest" "$port" -t 0.1 > "$out/net.$kind.counted"
+    eremite_append=net-poll=0 start "$kind" "$out/net.$kind.log" "-plugin $counter,rights=yes,out=$out/net.$kind.marks"
+    inside timeout 300 "$out/netbench" run "$guest" "$port" -t 0.1 ${bytes:+-s "$bytes"} > "$out/net.$kind.counted"
     end_machine
     # Rounds in order: marks 16 and 17 around each, and the program's "served K SIZE N"; the last of a cell is the longest.
     awk '

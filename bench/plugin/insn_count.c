@@ -1,5 +1,6 @@
 /* Counts the instructions that a guest executes, exactly: idle time is not included, and machine load changes nothing.
- * At each MARK(n) of the guest (bench/programs/mark.h) it writes "mark N COUNT"; at the end "total COUNT".
+ * At each MARK(n) of the guest (bench/programs/mark.h) it writes "mark N COUNT"; at the end "total COUNT". With
+ * rights=yes, behind each a line "rights COUNT": how many of them were WRPKRU.
  * With profile=FILE it also counts each translated block, and writes "ADDRESS INSTRUCTIONS EXECUTIONS" per block for
  * what ran between mark `from` and mark `to` (the last such interval). With processors=yes it counts by virtual
  * processor as well, by whole blocks: "mark N COUNT C0 C1 ...".
@@ -21,7 +22,8 @@ struct block {
     uint64_t address, instructions, executions, at_start, in_interval;
 };
 
-static uint64_t s_instructions;
+static uint64_t s_instructions, s_rights;
+static int s_count_rights;
 static FILE* s_out;
 static const char* s_profile;
 static unsigned s_from = 16, s_to = 17;
@@ -52,6 +54,8 @@ static void on_mark(unsigned vcpu, void* data)
     for (int i = 0; s_by_processor && i < qemu_plugin_n_vcpus(); i++)
         fprintf(s_out, " %" PRIu64, s_processors[i & 63].instructions);
     fputc('\n', s_out);
+    if (s_count_rights)
+        fprintf(s_out, "rights %" PRIu64 "\n", s_rights);
     fflush(s_out);
     if (s_profile && number == s_from)
         snapshot(1);
@@ -112,6 +116,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb* tb)
     for (size_t i = 0; i < count; i++) {
         struct qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, i);
         qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &s_instructions, 1);
+        if (s_count_rights && qemu_plugin_insn_size(insn) == 3
+            && !memcmp(qemu_plugin_insn_data(insn), "\x0f\x01\xef", 3))
+            qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &s_rights, 1);
         int number = marker(insn);
         if (number >= 0)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS, (void*)(uintptr_t)number);
@@ -123,6 +130,8 @@ static void on_exit_(qemu_plugin_id_t id, void* data)
     (void)id;
     (void)data;
     fprintf(s_out, "total %" PRIu64 "\n", s_instructions);
+    if (s_count_rights)
+        fprintf(s_out, "rights %" PRIu64 "\n", s_rights);
     fclose(s_out);
     if (!s_profile)
         return;
@@ -150,6 +159,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
             s_from = (unsigned)atoi(argv[i] + 5);
         else if (!strncmp(argv[i], "to=", 3))
             s_to = (unsigned)atoi(argv[i] + 3);
+        else if (!strcmp(argv[i], "rights=yes") || !strcmp(argv[i], "rights=on"))
+            s_count_rights = 1;
         else if (!strcmp(argv[i], "processors=yes") || !strcmp(argv[i], "processors=on"))
             s_by_processor = 1;
         else {

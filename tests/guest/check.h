@@ -6,12 +6,14 @@
 //   by
 //                                              way of the loader; `kvm` the default machine under KVM, if there is one
 //   // arch: x86_64                            only there; default both
-//   // isolation: none stack mpk               levels; default stack
+//   // isolation: stack mpk                    the levels it can run at, on all machines; otherwise the default
+//                                              level on all, and on x86_64 the two others on the first
 //   // options: --smp 4                        options of `eremite run`
 //   // arguments: one "two three"              argv[1] onwards
 //   // cflags: -O3 -mavx2                      for the compiler; default -O2
 //   // stdin: text                             one line for standard input
 //   // exit: 3                                 the status it must end with; default 0; several as 134|139
+//   // exit-mpk: 139                           at that level (or `native`); so may `expect` and `reject` be
 //   // expect: REGEX                           must be found in the output (ECMAScript; repeatable)
 //   // reject: REGEX                           must not be found
 //   // timeout: 60                             seconds; default 60

@@ -1,9 +1,12 @@
 // A kernel stack that overflows hits its guard page: the report says so, from another stack. The program, which runs at
-// the kernel's level of privilege, borrows what is left of its thread's kernel stack and goes on down.
+// the kernel's level of privilege, borrows what is left of its thread's kernel stack and goes on down; with protection
+// keys it can't as much as read where that is.
 // exit: 134
 // expect: panic: kernel stack overflow in thread main
 // expect: image base 0x
-// isolation: stack
+// isolation: stack mpk
+// exit-mpk: 139
+// expect-mpk: isolation: application read
 #include <stdio.h>
 
 int main(void)

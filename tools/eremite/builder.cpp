@@ -133,9 +133,12 @@ Strings kernel_definitions(Target target, const Path& sysroot)
 
 } // namespace
 
-Isolation default_isolation(Arch)
+Isolation default_isolation(Arch arch)
 {
-    return Isolation::Stack;
+    const char* given = std::getenv("EREMITE_ISOLATION");
+    const auto level = given && *given ? isolation_named(given) : Isolation::Stack;
+    // aarch64 has no such keys.
+    return level == Isolation::Mpk && arch != Arch::x86_64 ? Isolation::Stack : level;
 }
 
 void run_step(const Strings& arguments, const Path& log, std::string_view what,

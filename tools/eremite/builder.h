@@ -13,7 +13,7 @@ struct Target {
     Isolation isolation = Isolation::Stack;
 };
 
-/// The level that is built when none is named.
+/// The level that is built when none is named: EREMITE_ISOLATION (as eremite-clang has it), or `stack`.
 Isolation default_isolation(Arch arch);
 
 /// Makes the toolchain complete for `target`: sysroot in the cache; kernel library, SDK and loader in build/ARCH.

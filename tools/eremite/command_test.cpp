@@ -15,6 +15,7 @@ struct TestArguments {
     unsigned jobs = 0;
     bool list = false;
     bool with_check = false;
+    std::string mutate;
     Strings names;
 };
 
@@ -25,11 +26,17 @@ int test(const TestArguments& arguments)
         selection.archs = { Arch::x86_64, Arch::aarch64 };
     else
         selection.archs = { arch_named(arguments.arch) };
-    for (const auto& level : arguments.isolations)
-        selection.isolations.push_back(isolation_named(level));
+    for (const auto& level : arguments.isolations) {
+        if (level == "all")
+            selection.isolations = { Isolation::Stack, Isolation::None, Isolation::Mpk };
+        else
+            selection.isolations.push_back(isolation_named(level));
+    }
     selection.names = arguments.names;
     selection.with_check = arguments.with_check;
 
+    if (!arguments.mutate.empty())
+        return run_mutations(arguments.mutate, selection);
     std::vector<TestCase> tests;
     find_host_tests(selection, arguments.list, tests);
     find_guest_tests(selection, arguments.list, tests);
@@ -56,12 +63,14 @@ void add_test_command(CLI::App& app, int& status)
     command->add_option("names", arguments->names, "run tests whose name contains one of these; all otherwise");
     command->add_option("--arch", arguments->arch, "x86_64, aarch64 or both (default)");
     command
-        ->add_option(
-            "--isolation", arguments->isolations, "none, stack or mpk, instead of what each test names; repeatable")
+        ->add_option("--isolation", arguments->isolations,
+            "only at none, stack or mpk (repeatable), or `all`: each test at each level")
         ->allow_extra_args(false);
     command->add_option("--jobs,-j", arguments->jobs, "how many at a time (default: one per core)");
     command->add_flag("--list", arguments->list, "print the tests' names and run none");
     command->add_flag("--with-check", arguments->with_check, "also each part of `./eremite check`, as a test");
+    command->add_option("--mutate", arguments->mutate,
+        "take out one defence after the other (tests/mutations/NAME) and show that a test fails: isolation");
     command->callback([arguments, &status] { status = test(*arguments); });
 }
 

@@ -1,6 +1,6 @@
 #include "mender.h"
 
-#include "code_scan.h"
+#include "reencode.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,10 +13,9 @@ namespace tool {
 
 namespace {
 
-using Code = std::vector<std::uint8_t>;
-
 constexpr std::size_t k_jump_size = 5;
 constexpr std::uint8_t k_trap = 0xcc;
+constexpr std::uint8_t k_no_operation = 0x90;
 
 /// What may stand between two instructions.
 const std::vector<Code>& fillers()
@@ -215,9 +214,15 @@ private:
         if (last - first == 1 && is_itself(*first, finding))
             return "it is that instruction itself, and only the kernel may use it: remove it from the program";
         for (auto each = first; each != last; ++each) {
-            if (is_far_branch(*each))
-                return redirect(*each, finding);
+            if (write_in_place(*each))
+                return {};
         }
+        for (auto each = first; each != last; ++each) {
+            if (is_far_branch(*each) && finding.address >= each->address)
+                return redirect(*each);
+        }
+        if (const auto jump = jump_of_call(*first); jump && first->bytes.size() >= k_jump_size)
+            return redirect_call(*first, *jump);
         return relocate(code, first, last);
     }
 
@@ -292,11 +297,26 @@ private:
                "constants";
     }
 
-    /// The branch goes to a jump in the room, which goes on to the target.
-    std::string redirect(const Instruction& branch, const KeyFinding& finding)
+    /// Exchanges base and index where that does it: nothing moves.
+    bool write_in_place(const Instruction& instruction)
     {
-        if (finding.address < branch.address)
-            return "it is made up of two instructions of which the second is a branch: put something between them";
+        const auto other = with_operands_exchanged(instruction);
+        if (!other || m_pinned.contains(instruction.address))
+            return false;
+        auto& text = text_at(instruction.address);
+        const auto bytes = text.at(instruction.address, other->size());
+        std::ranges::copy(*other, bytes.begin());
+        if (text.is_clean(instruction.address, other->size())) {
+            text.write(instruction.address, other->size());
+            return true;
+        }
+        std::ranges::copy(instruction.bytes, bytes.begin());
+        return false;
+    }
+
+    /// The branch goes to a jump in the room, which goes on to the target.
+    std::string redirect(const Instruction& branch)
+    {
         return place(
             branch.address, branch.bytes.size(),
             [&](std::uint64_t at, const Code& filler) {
@@ -308,6 +328,30 @@ private:
             [&](std::uint64_t at) {
                 Code code(branch.bytes.begin(), branch.bytes.end() - 4);
                 append_distance(code, branch.address, at);
+                return code;
+            });
+    }
+
+    /// A call by memory becomes a call of the room, where the jump by memory stands: the return address is the same.
+    std::string redirect_call(const Instruction& call, const Code& jump)
+    {
+        const auto size = call.bytes.size();
+        if (m_pinned.contains(call.address))
+            return "the kernel knows it by its address";
+        return place(
+            call.address, size,
+            [&](std::uint64_t at, const Code& filler) {
+                Code code = filler;
+                const auto there = at_distance(call, jump, at + filler.size());
+                if (!there)
+                    return Code {};
+                code.insert(code.end(), there->begin(), there->end());
+                return code;
+            },
+            [&](std::uint64_t at) {
+                Code code(size - k_jump_size, k_no_operation);
+                code.push_back(0xe8);
+                append_distance(code, call.address, at);
                 return code;
             });
     }
@@ -341,10 +385,15 @@ private:
             append_distance(code, to, *instruction.target);
             return code;
         }
-        code.assign(bytes.begin(), bytes.end());
+        return at_distance(instruction, bytes, to);
+    }
+
+    /// `code`, which is of the instruction, with what is relative to RIP as it must be at `to`.
+    static std::optional<Code> at_distance(const Instruction& instruction, Code code, std::uint64_t to)
+    {
         if (!instruction.target)
             return code;
-        // Relative to RIP: the distance is the four bytes that say so.
+        // The distance is the four bytes that say so.
         const auto distance = static_cast<std::int32_t>(*instruction.target - instruction.end());
         for (std::size_t i = 1; i + 4 <= code.size(); ++i) {
             if (std::memcmp(&code[i], &distance, 4) == 0) {
@@ -374,12 +423,27 @@ private:
         return result;
     }
 
+    /// The same in bytes that hold none, if there is a way.
+    static std::optional<Code> in_other_bytes(const Instruction& instruction)
+    {
+        for (const auto& form : { by_complement(instruction), with_wider_displacement(instruction),
+                 with_constant_in_register(instruction) }) {
+            if (form && !holds_key_instruction(*form))
+                return form;
+        }
+        return std::nullopt;
+    }
+
     using Position = std::vector<Instruction>::const_iterator;
 
     std::string relocate(const std::vector<Instruction>& code, Position first, Position last)
     {
         const auto broken_first = first;
         const auto broken_last = last;
+        // Of two, the second may stay where it is: calls have to, as their return address tells where they stand.
+        const auto stays = [&](const Instruction& each) { return is_entered(each) || !moved(each, each.address); };
+        if (last - first == 2 && stays(*std::prev(last)))
+            --last;
         // Room for the jump: forwards, else backwards.
         const auto size = [&] { return std::prev(last)->end() - first->address; };
         while (size() < k_jump_size && last != code.end() && !is_entered(*last) && moved(*last, last->address)
@@ -409,7 +473,7 @@ private:
                         result.insert(result.end(), filler.begin(), filler.end());
                     auto copy = moved(*each, at + result.size());
                     if (copy && broken_last - broken_first == 1 && each == broken_first && holds_key_instruction(*copy))
-                        copy = by_complement(*each);
+                        copy = in_other_bytes(*each);
                     if (!copy)
                         return Code {};
                     result.insert(result.end(), copy->begin(), copy->end());

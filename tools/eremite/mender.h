@@ -3,10 +3,12 @@
 // differently.
 //
 // The link script leaves room in the application's text and in the kernel's (__eremite_mend_start, __eremite_mend_end,
-// __eremite_kernel_mend_*). A branch whose distance is at fault gets there by way of a second one, from that room; any
-// other instruction moves there, with its neighbours where it is shorter than the jump that takes its place, and with a
-// NOP between two that make up the bytes only together. An instruction that a jump, a table, a label or an exception
-// might lead to behind the first one that is moved, or a call (its return address would change), is left alone.
+// __eremite_kernel_mend_*). An operand of two registers changes its bytes when they change places (reencode.h). A
+// branch whose distance is at fault, or a call by memory, gets there by way of a second one, from that room; any other
+// instruction moves there, with its neighbours where it is shorter than the jump that takes its place, and with a NOP
+// between two that make up the bytes only together, or in another encoding where it is its constant. An instruction
+// that a jump, a table, a label or an exception might lead to behind the first one that is moved, or a direct call (its
+// return address would change), stays where it is.
 #pragma once
 
 #include "inspection.h"

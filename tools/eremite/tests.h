@@ -29,7 +29,7 @@ struct TestCase {
 
 struct TestSelection {
     std::vector<Arch> archs;
-    /// Empty: what each test asks for.
+    /// Only at these; empty: what each test asks for.
     std::vector<Isolation> isolations {};
     /// A test is run when its name contains one of these; all when empty.
     Strings names {};
@@ -53,6 +53,14 @@ private:
     Path m_file;
 };
 
+/// The levels of a test: those it can run at, by its header's `isolation`; where that is missing, all if `all`, else
+/// the default one and those of `also`, unless levels are selected. Of these the selected ones. On aarch64, which has
+/// no `mpk`, the default one alone unless others are selected.
+std::vector<Isolation> levels_for(const TestHeader& header, const TestSelection& selection, Arch arch, bool all);
+
+/// What a test's name says of its level: nothing of the default, else "-LEVEL".
+std::string level_suffix(Arch arch, Isolation level);
+
 // Discovery. Each appends what is selected, building what must be built to know; a build that fails becomes a failed
 // test case that shows its log.
 void find_host_tests(const TestSelection& selection, bool list_only, std::vector<TestCase>& tests);
@@ -66,6 +74,10 @@ TestCase failed_test(std::string name, std::string reason);
 /// Runs all, `jobs` at a time; prints a line for each, the log of each that failed, and the closing line; writes
 /// JUnit's XML to build/test/junit.xml. The number of failed tests.
 unsigned run_tests(std::vector<TestCase> tests, unsigned jobs);
+
+/// `test --mutate SET`: takes out what tests/mutations/SET says, one after the other, in a copy of the tree in
+/// build/mutate, runs the tests that must then fail, and prints a table. 0 if each was found.
+int run_mutations(const std::string& set, const TestSelection& selection);
 
 /// ./eremite itself, with what every child of a test is told.
 Strings eremite_command(std::initializer_list<std::string> arguments);

@@ -53,20 +53,26 @@ std::vector<GuestTest> all_guest_tests()
 }
 
 /// Checks status and output against what the comments say.
-TestResult judge(const Outcome& outcome, const TestHeader& header, const Path& log)
+TestResult judge(const Outcome& outcome, const TestHeader& header, std::string_view level, const Path& log)
 {
+    // What is said of one level counts there in place of what is said of all.
+    const auto all = [&](std::string_view key) {
+        const auto special = header.all(fmt::format("{}-{}", key, level));
+        return special.empty() ? header.all(key) : special;
+    };
     if (outcome.timed_out || outcome.status == 124)
         return { Verdict::Failed, "time limit" };
     const auto text = fs::exists(log) ? read_file(log) : std::string();
     // One status, or several with `|` between them.
-    const auto expected = header.one("exit").value_or("0");
+    const auto statuses = all("exit");
+    const auto expected = statuses.empty() ? "0" : statuses.front();
     if (std::ranges::count(split(expected, '|'), std::to_string(outcome.status)) == 0)
         return { Verdict::Failed, fmt::format("status {} instead of {}", outcome.status, expected) };
-    for (const auto& pattern : header.all("expect")) {
+    for (const auto& pattern : all("expect")) {
         if (!std::regex_search(text, std::regex(pattern)))
             return { Verdict::Failed, "not in the output: " + pattern };
     }
-    for (const auto& pattern : header.all("reject")) {
+    for (const auto& pattern : all("reject")) {
         if (std::regex_search(text, std::regex(pattern)))
             return { Verdict::Failed, "in the output: " + pattern };
     }
@@ -141,7 +147,7 @@ TestResult run_in_guest(const GuestTest& guest, const TestHeader& header, Target
         .append_output = true,
         .timeout = self.timeout + std::chrono::seconds(5),
         .file_size_limit = 1ull << 32 });
-    return judge(outcome, header, log);
+    return judge(outcome, header, name_of(target.isolation), log);
 }
 
 TestResult run_natively(const GuestTest& guest, const TestHeader& header, const TestCase& self, const Path& log)
@@ -173,7 +179,7 @@ TestResult run_natively(const GuestTest& guest, const TestHeader& header, const 
         .output_file = log,
         .append_output = true,
         .timeout = self.timeout });
-    return judge(outcome, header, log);
+    return judge(outcome, header, "native", log);
 }
 
 Strings machines_for(const TestHeader& header, Arch arch)
@@ -198,20 +204,21 @@ Strings machines_for(const TestHeader& header, Arch arch)
     return machines;
 }
 
-std::vector<Isolation> levels_for(const TestHeader& header, const TestSelection& selection, Arch arch)
+/// Without a word in the test: the default level on all its machines and, on x86_64, each other level on the first.
+std::vector<std::pair<Isolation, std::string>> places_for(
+    const TestHeader& header, const TestSelection& selection, Arch arch)
 {
-    std::vector<Isolation> levels;
-    for (const auto& word : header.words("isolation", { "stack" })) {
-        const auto level = isolation_named(word);
-        if (level != Isolation::Mpk || arch == Arch::x86_64)
-            levels.push_back(level);
+    const auto machines = machines_for(header, arch);
+    const auto named = header.words("isolation");
+    std::vector<std::pair<Isolation, std::string>> places;
+    for (const auto level : levels_for(header, selection, arch, arch == Arch::x86_64)) {
+        const bool everywhere = !named.empty() || !selection.isolations.empty() || level == default_isolation(arch);
+        for (const auto& machine : machines) {
+            if (everywhere || machine == machines.front())
+                places.emplace_back(level, machine);
+        }
     }
-    if (!selection.isolations.empty()) {
-        levels = selection.isolations;
-        if (arch != Arch::x86_64)
-            std::erase(levels, Isolation::Mpk);
-    }
-    return levels;
+    return places;
 }
 
 } // namespace
@@ -234,20 +241,17 @@ void find_guest_tests(const TestSelection& selection, bool list_only, std::vecto
         for (const auto arch : selection.archs) {
             if (std::ranges::find(archs, name_of(arch)) == archs.end())
                 continue;
-            for (const auto level : levels_for(header, selection, arch)) {
-                for (const auto& machine : machines_for(header, arch)) {
-                    const auto suffix = level == default_isolation(arch) ? "" : fmt::format("-{}", name_of(level));
-                    auto name = fmt::format("guest/{}/{}{}/{}", name_of(arch), machine, suffix, guest.name);
-                    if (!selection.wants(name))
-                        continue;
-                    if (std::ranges::find(targets, std::pair(arch, level)) == targets.end())
-                        targets.emplace_back(arch, level);
-                    found.push_back({ .name = std::move(name),
-                        .timeout = timeout,
-                        .body = [=](const TestCase& self, const Path& log) {
-                            return run_in_guest(guest, header, { arch, level }, machine, self, log);
-                        } });
-                }
+            for (const auto& [level, machine] : places_for(header, selection, arch)) {
+                auto name
+                    = fmt::format("guest/{}/{}{}/{}", name_of(arch), machine, level_suffix(arch, level), guest.name);
+                if (!selection.wants(name))
+                    continue;
+                if (std::ranges::find(targets, std::pair(arch, level)) == targets.end())
+                    targets.emplace_back(arch, level);
+                found.push_back(
+                    { .name = std::move(name), .timeout = timeout, .body = [=](const TestCase& self, const Path& log) {
+                         return run_in_guest(guest, header, { arch, level }, machine, self, log);
+                     } });
             }
         }
         const auto native = "native/" + guest.name;

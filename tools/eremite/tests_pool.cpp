@@ -248,6 +248,35 @@ int TestHeader::number(std::string_view key, int otherwise) const
     return value ? std::stoi(*value) : otherwise;
 }
 
+std::vector<Isolation> levels_for(const TestHeader& header, const TestSelection& selection, Arch arch, bool all)
+{
+    const auto otherwise = default_isolation(arch);
+    const bool select = !selection.isolations.empty();
+    const auto has = [](const std::vector<Isolation>& levels, Isolation level) {
+        return std::ranges::find(levels, level) != levels.end();
+    };
+    auto unnamed = header.words("also");
+    unnamed.insert(unnamed.begin(), std::string(name_of(otherwise)));
+    if (all || select)
+        unnamed = { "stack", "none", "mpk" };
+    std::vector<Isolation> levels;
+    for (const auto& word : header.words("isolation", unnamed)) {
+        const auto level = isolation_named(word);
+        if (level != Isolation::Mpk || arch == Arch::x86_64)
+            levels.push_back(level);
+    }
+    if (select)
+        std::erase_if(levels, [&](Isolation level) { return !has(selection.isolations, level); });
+    else if (arch != Arch::x86_64 && has(levels, otherwise))
+        levels = { otherwise };
+    return levels;
+}
+
+std::string level_suffix(Arch arch, Isolation level)
+{
+    return level == default_isolation(arch) ? "" : fmt::format("-{}", name_of(level));
+}
+
 TestCase failed_test(std::string name, std::string reason)
 {
     return { .name = std::move(name), .body = [reason = std::move(reason)](const TestCase&, const Path& log) {

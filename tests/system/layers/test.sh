@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The check of the layers passes on the tree, and fails, naming the line, on each offence that is planted in a copy of it.
+# isolation: stack
 # arch: host
 set -euo pipefail
 

@@ -1,5 +1,6 @@
 # libc, libc++, the link script and the compilers, without our kernel: images linked with a stub that makes real Linux
 # system calls run as processes of the build machine, the other architecture's under qemu-user.
+# isolation: stack
 # timeout: 600
 sdk=$EREMITE_ROOT/build/$ARCH/sdk
 case $ARCH in

@@ -1,4 +1,5 @@
 # Fetching of sources: each failure is one clear line and a status; what is fetched is what was pinned.
+# isolation: stack
 # arch: host
 fetch=$EREMITE_ROOT/libc/fetch.sh
 real=$("$fetch" musl-debian 2>/dev/null)
