@@ -7,7 +7,8 @@
 //                                              way of the loader; `kvm` the default machine under KVM, if there is one
 //   // arch: x86_64                            only there; default both
 //   // isolation: stack mpk                    the levels it can run at, on all machines; otherwise the default
-//                                              level on all, and on x86_64 the two others on the first
+//                                              level on all and, on x86_64 and unless the timeout is longer than 60,
+//                                              the two others on the first
 //   // options: --smp 4                        options of `eremite run`
 //   // arguments: one "two three"              argv[1] onwards
 //   // cflags: -O3 -mavx2                      for the compiler; default -O2

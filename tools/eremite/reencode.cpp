@@ -12,14 +12,13 @@ constexpr std::uint8_t k_operand_size = 0x66;
 
 /// Where the parts of a legacy-encoded instruction with a ModRM byte stand.
 struct Layout {
-    std::size_t rex = 0; // 0: none
-    std::size_t opcode = 0; // the last byte of it
-    std::size_t escapes = 0; // 0: one byte, 1: 0F
+    std::optional<std::size_t> rex {};
+    bool is_escaped = false; // 0F before the opcode
+    std::size_t opcode = 0;
     std::size_t modrm = 0;
 
+    std::uint8_t mode(const Code& code) const { return code[modrm] >> 6; }
     bool has_sib(const Code& code) const { return mode(code) != 3 && (code[modrm] & 7) == 4; }
-    static std::uint8_t mode_of(std::uint8_t modrm) { return modrm >> 6; }
-    std::uint8_t mode(const Code& code) const { return mode_of(code[modrm]); }
 };
 
 bool is_legacy_prefix(std::uint8_t byte)
@@ -51,25 +50,16 @@ std::optional<Layout> layout_of(const Code& code)
     if (at < code.size() && (code[at] & 0xf0) == 0x40)
         layout.rex = at++;
     if (at < code.size() && code[at] == 0x0f) {
-        layout.escapes = 1;
+        layout.is_escaped = true;
         ++at;
     }
-    // What is without prefixes has its REX at 0: told apart by the byte.
-    if (at + 1 >= code.size() || !has_modrm(code[at], layout.escapes != 0))
-        return std::nullopt;
-    if (layout.escapes && (code[at] == 0x38 || code[at] == 0x3a))
+    if (at + 1 >= code.size() || !has_modrm(code[at], layout.is_escaped))
         return std::nullopt;
     layout.opcode = at;
     layout.modrm = at + 1;
     if (layout.has_sib(code) && layout.modrm + 1 >= code.size())
         return std::nullopt;
     return layout;
-}
-
-bool has_rex(const Layout& layout, const Code& code)
-{
-    return layout.opcode > layout.escapes && (code[layout.rex] & 0xf0) == 0x40
-        && layout.rex + 1 + layout.escapes == layout.opcode;
 }
 
 /// The registers of a text like "$34, 1(%rdi,%r9)", as the processor numbers them.
@@ -136,11 +126,11 @@ std::optional<Code> with_operands_exchanged(const Instruction& instruction)
     const auto named = named_operand(instruction.operands);
     if (!layout || !named || !layout->has_sib(code))
         return std::nullopt;
-    const bool rex = has_rex(*layout, code);
+    const std::uint8_t rex = layout->rex ? code[*layout->rex] : 0;
     auto& sib = code[layout->modrm + 1];
     // The bytes must say what the disassembler said.
-    const unsigned base = (sib & 7) | (rex && (code[layout->rex] & 1) ? 8 : 0);
-    const unsigned index = ((sib >> 3) & 7) | (rex && (code[layout->rex] & 2) ? 8 : 0);
+    const unsigned base = (sib & 7) | (rex & 1 ? 8 : 0);
+    const unsigned index = ((sib >> 3) & 7) | (rex & 2 ? 8 : 0);
     if ((sib >> 6) != 0 || base != named->base || index != named->index)
         return std::nullopt;
     constexpr unsigned stack_pointer = 4;
@@ -148,8 +138,8 @@ std::optional<Code> with_operands_exchanged(const Instruction& instruction)
     if (base == stack_pointer || ((index & 7) == 5 && layout->mode(code) == 0))
         return std::nullopt;
     sib = static_cast<std::uint8_t>(((base & 7) << 3) | (index & 7));
-    if (rex)
-        code[layout->rex] = static_cast<std::uint8_t>((code[layout->rex] & 0xfc) | (index >> 3) | ((base >> 3) << 1));
+    if (layout->rex)
+        code[*layout->rex] = static_cast<std::uint8_t>((rex & 0xfc) | (index >> 3) | ((base >> 3) << 1));
     return code;
 }
 
@@ -221,7 +211,7 @@ std::optional<Code> jump_of_call(const Instruction& instruction)
     const auto layout = layout_of(code);
     constexpr std::uint8_t call = 2;
     constexpr std::uint8_t jump = 4;
-    if (!instruction.mnemonic.starts_with("call") || !layout || layout->escapes || code[layout->opcode] != 0xff
+    if (!instruction.mnemonic.starts_with("call") || !layout || layout->is_escaped || code[layout->opcode] != 0xff
         || layout->mode(code) == 3 || ((code[layout->modrm] >> 3) & 7) != call || instruction.operands.contains("sp"))
         return std::nullopt;
     code[layout->modrm] = static_cast<std::uint8_t>((code[layout->modrm] & 0xc7) | (jump << 3));

@@ -12,6 +12,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr int k_default_timeout = 60; // seconds
+
 struct GuestTest {
     std::string name;
     std::vector<Path> sources;
@@ -204,14 +206,16 @@ Strings machines_for(const TestHeader& header, Arch arch)
     return machines;
 }
 
-/// Without a word in the test: the default level on all its machines and, on x86_64, each other level on the first.
+/// Without a word in the test: the default level on all its machines and, on x86_64, each other level on the first,
+/// unless it takes long.
 std::vector<std::pair<Isolation, std::string>> places_for(
     const TestHeader& header, const TestSelection& selection, Arch arch)
 {
     const auto machines = machines_for(header, arch);
     const auto named = header.words("isolation");
     std::vector<std::pair<Isolation, std::string>> places;
-    for (const auto level : levels_for(header, selection, arch, arch == Arch::x86_64)) {
+    const bool all = arch == Arch::x86_64 && header.number("timeout", k_default_timeout) <= k_default_timeout;
+    for (const auto level : levels_for(header, selection, arch, all)) {
         const bool everywhere = !named.empty() || !selection.isolations.empty() || level == default_isolation(arch);
         for (const auto& machine : machines) {
             if (everywhere || machine == machines.front())
@@ -236,7 +240,7 @@ void find_guest_tests(const TestSelection& selection, bool list_only, std::vecto
     std::vector<std::pair<Arch, Isolation>> targets;
     for (const auto& guest : guests) {
         const TestHeader header(guest.sources.front());
-        const auto timeout = std::chrono::seconds(header.number("timeout", 60));
+        const auto timeout = std::chrono::seconds(header.number("timeout", k_default_timeout));
         const auto archs = header.words("arch", { "x86_64", "aarch64" });
         for (const auto arch : selection.archs) {
             if (std::ranges::find(archs, name_of(arch)) == archs.end())

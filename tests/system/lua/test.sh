@@ -1,6 +1,5 @@
 # Lua, from its own source by its own Makefile, counts the words of a text of some MB from a root folder, and says what the
 # same source says as a process of the build machine. Its errors and its exit status come through.
-# also: mpk none
 # timeout: 600
 fail() { echo "FAIL: $*"; exit 1; }
 run() { "$EREMITE" run --arch "$ARCH" --isolation "$ISOLATION" --memory 256M --timeout 100 "$@" </dev/null; }

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # nginx from its source package serves a folder to curl: small and large files (by sendfile), ranges, kept connections, many
 # clients at once, an upload refused with its status, and a configuration that does not parse.
-# also: mpk none
 # timeout: 600
 set -euo pipefail
 source "$TEST_SOURCE/../network.sh"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Redis from its source package, unmodified, with its own tools as peers: commands of every type by redis-cli, a benchmark
 # with 1 and with 16 requests at once, a value of some MB there and back, its append-only file read again by a second start.
-# also: mpk none
 # timeout: 600
 set -euo pipefail
 source "$TEST_SOURCE/../network.sh"

@@ -1,5 +1,4 @@
 # sqlite's shell, from its source package, makes a database in the root file system, queries it, and finds it whole.
-# also: mpk none
 # timeout: 600
 fail() { echo "FAIL: $*"; exit 1; }
 
