@@ -391,9 +391,10 @@ Result<usize> UnixSocket::send(SendRequest& request)
         return Errno::EMSGSIZE;
     if (!keeps_boundaries() && length == 0)
         return usize { 0 };
+    // As on Linux no piece takes more than half of the buffer, lest one exceed it by far.
+    const usize largest = std::min<usize>(k_stream_piece, limit / 2);
     do {
-        u32 piece
-            = static_cast<u32>(keeps_boundaries() ? length : std::min<usize>(request.data.remaining(), k_stream_piece));
+        u32 piece = static_cast<u32>(keeps_boundaries() ? length : std::min(request.data.remaining(), largest));
         auto gathered = gather(request.data, piece);
         if (gathered.is_error())
             return total > 0 ? Result<usize>(total) : Result<usize>(gathered.error());
