@@ -43,7 +43,10 @@ std::vector<Mutation> mutations_in(const Path& folder, const TestSelection& sele
             fail("{}: `What: ` or `Tests: ` is missing", entry.path().string());
         mutations.push_back(std::move(mutation));
     }
-    std::ranges::sort(mutations, {}, &Mutation::name);
+    // Those of the tool come last: it is built for them.
+    std::ranges::sort(mutations, {}, [](const Mutation& mutation) {
+        return std::pair(read_file(mutation.patch).contains("+++ b/tools/"), mutation.name);
+    });
     return mutations;
 }
 
@@ -74,6 +77,11 @@ Path copy_of_tree()
     for (const auto* part : { "kernel", "libc", "loader", "tools", "tests" })
         mirror(root() / part, tree / part);
     fs::copy_file(root() / "eremite", tree / "eremite", fs::copy_options::overwrite_existing);
+    // The tool is the same there, until a mutation changes it.
+    const auto tool = tree / "build/host-tool/eremite";
+    fs::create_directories(tool.parent_path());
+    fs::remove(tool);
+    fs::copy_file(fs::read_symlink("/proc/self/exe"), tool);
     return tree;
 }
 
