@@ -1,6 +1,6 @@
 # A virtio-fs daemon that hangs (SIGSTOP): what the guest asks of it fails with EIO after fuse-timeout, with one message, and
 # nothing hangs; when it goes on, its late answers harm nobody, and the share works again.
-# timeout: 300
+# timeout: 600
 fail() { echo "FAIL: $*"; cat output errors; exit 1; }
 
 mkdir folder
