@@ -112,16 +112,44 @@ Result<long> sys_nanosleep(UserPointer<abi::TimeSpec> duration, UserPointer<abi:
     return sys_clock_nanosleep(abi::k_clock_monotonic, 0, duration, remaining);
 }
 
+namespace {
+
+/// On the processor time of the process, or of another thread. Nothing tells when that is reached: it goes as fast as
+/// there are processors, so it is looked at again whenever it can have been.
+Result<long> sleep_on_cpu_clock(int clock, bool is_absolute, Nanoseconds wanted, UserPointer<abi::TimeSpec> remaining)
+{
+    constexpr i64 shortest = 100'000; // rather a little late than busy
+    Nanoseconds deadline = is_absolute ? wanted : TRY(clock_now(clock)) + wanted;
+    while (true) {
+        Nanoseconds left = deadline - TRY(clock_now(clock));
+        if (left <= Nanoseconds(0))
+            return 0;
+        Nanoseconds step(std::max<i64>(left.value() / online_cpu_count(), shortest));
+        Result<> result = sleep_until(monotonic_now() + step);
+        if (result.is_error()) {
+            if (!is_absolute && !remaining.is_null())
+                TRY(remaining.write(to_time_spec(left)));
+            return result.error();
+        }
+    }
+}
+
+} // namespace
+
 Result<long> sys_clock_nanosleep(
     int clock, int flags, UserPointer<abi::TimeSpec> time, UserPointer<abi::TimeSpec> remaining)
 {
     bool realtime = is_realtime_clock(clock);
     bool monotonic
         = clock == abi::k_clock_monotonic || clock == abi::k_clock_boottime || clock == abi::k_clock_boottime_alarm;
-    // CPU clocks can be slept on with Linux; a thread that waits for its own never wakes (EINVAL there, too).
-    if (!realtime && !monotonic)
-        return clock == abi::k_clock_thread_cputime ? Errno::EINVAL : Errno::EOPNOTSUPP;
+    // A thread that waits for its own processor time would never wake.
+    if (clock == abi::k_clock_thread_cputime)
+        return Errno::EINVAL;
     Nanoseconds wanted = TRY(to_nanoseconds(TRY(time.read())));
+    if (clock == abi::k_clock_process_cputime || clock < 0)
+        return sleep_on_cpu_clock(clock, (flags & abi::k_timer_abstime) != 0, wanted, remaining);
+    if (!realtime && !monotonic)
+        return Errno::EOPNOTSUPP;
     if ((flags & abi::k_timer_abstime) == 0) {
         Nanoseconds deadline = monotonic_now() + wanted;
         Result<> result = sleep_until(deadline);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -45,6 +46,15 @@ static void* burn(void* p)
 {
     int64_t until = now(CLOCK_THREAD_CPUTIME_ID) + 20000000;
     while (now(CLOCK_THREAD_CPUTIME_ID) < until)
+        ;
+    return p;
+}
+
+static atomic_int s_stop;
+
+static void* burn_until_told(void* p)
+{
+    while (!atomic_load(&s_stop))
         ;
     return p;
 }
@@ -97,6 +107,24 @@ static void test_sleep(void)
     CHECK_EQ(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &t, NULL), EINVAL);
     t = (struct timespec) { 0, 0 };
     CHECK_EQ(nanosleep(&t, NULL), 0);
+
+    // On processor time, which another thread uses up.
+    pthread_t thread;
+    clockid_t clock;
+    CHECK_EQ(pthread_create(&thread, NULL, burn_until_told, NULL), 0);
+    CHECK_EQ(pthread_getcpuclockid(thread, &clock), 0);
+    start = now(CLOCK_PROCESS_CPUTIME_ID);
+    t = to_timespec(5000000);
+    CHECK_EQ(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &t, NULL), 0);
+    CHECK(now(CLOCK_PROCESS_CPUTIME_ID) - start >= 5000000);
+    t = to_timespec(start + 10000000);
+    CHECK_EQ(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, &t, NULL), 0);
+    CHECK(now(CLOCK_PROCESS_CPUTIME_ID) - start >= 10000000);
+    t = to_timespec(10000000);
+    CHECK_EQ(clock_nanosleep(clock, TIMER_ABSTIME, &t, NULL), 0);
+    CHECK(now(clock) >= 10000000);
+    atomic_store(&s_stop, 1);
+    pthread_join(thread, NULL);
 }
 
 static void test_timers(void)
