@@ -6,6 +6,7 @@
 
 #include "arch/cpu.h"
 #include "sync/annotations.h"
+#include "sync/lock_order.h"
 #include <atomic>
 
 namespace eremite {
@@ -33,28 +34,39 @@ private:
 };
 
 /// Test-and-test-and-set. Not recursive.
-class CAPABILITY("SpinLock") SpinLock {
+class CAPABILITY("SpinLock") SpinLock : private LockOrder {
 public:
+#if EREMITE_LOCK_ORDER
+    constexpr SpinLock(LOCK_ORDER_PLACE)
+        : LockOrder(LOCK_ORDER_BASE)
+    {
+    }
+#else
     constexpr SpinLock() = default;
+#endif
     SpinLock(const SpinLock&) = delete;
     SpinLock& operator=(const SpinLock&) = delete;
 
     void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS
     {
         arch::disable_preemption();
+        note_acquire();
         m_lock.lock();
     }
     bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS
     {
         arch::disable_preemption();
-        if (m_lock.try_lock())
+        if (m_lock.try_lock()) {
+            note_acquired();
             return true;
+        }
         arch::enable_preemption();
         return false;
     }
     /// May switch threads, if a reschedule became due meanwhile.
     void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS
     {
+        note_release();
         m_lock.unlock();
         arch::enable_preemption();
     }
@@ -65,9 +77,16 @@ private:
 };
 
 /// A SpinLock that also disables interrupts while held and restores what was.
-class CAPABILITY("InterruptSpinLock") InterruptSpinLock {
+class CAPABILITY("InterruptSpinLock") InterruptSpinLock : private LockOrder {
 public:
+#if EREMITE_LOCK_ORDER
+    constexpr InterruptSpinLock(LOCK_ORDER_PLACE)
+        : LockOrder(LOCK_ORDER_BASE)
+    {
+    }
+#else
     constexpr InterruptSpinLock() = default;
+#endif
     InterruptSpinLock(const InterruptSpinLock&) = delete;
     InterruptSpinLock& operator=(const InterruptSpinLock&) = delete;
 
@@ -75,12 +94,14 @@ public:
     {
         bool enabled = arch::disable_interrupts();
         arch::disable_preemption();
+        note_acquire();
         m_lock.lock();
         m_interrupts_were_enabled = enabled;
     }
     void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS
     {
         bool enabled = m_interrupts_were_enabled;
+        note_release();
         m_lock.unlock();
         if (enabled)
             arch::enable_interrupts();

@@ -62,6 +62,14 @@ Result<> sleep_until(Nanoseconds deadline, Interruptible interruptible)
     return {};
 }
 
+#if EREMITE_LOCK_ORDER
+HeldLocks& held_locks()
+{
+    static thread_local HeldLocks locks;
+    return locks;
+}
+#endif
+
 namespace arch {
 
 Thread* this_host_thread()
