@@ -137,7 +137,7 @@ awk -v levels="$levels" '
             base = at[1, o] + 24 * changes[1, o]
             cycles = at[n, o] + 24 * changes[n, o]
             printf " %.0f | %.1f | %.0f | %s |\n", at[n, o] - at[1, o], changes[n, o], cycles,
-                base > 0 ? sprintf("%.1f %%", 100 * (cycles - base) / base) : "-"
+                (base > 0 ? sprintf("%.1f %%", 100 * (cycles - base) / base) : "-")
         }
     }' "${files[@]}" | tee "$out/isolation.md"
 
