@@ -1,10 +1,7 @@
 #include "drivers/virtio/virtqueue.h"
 
 #include "arch/cpu.h"
-#include "base/isolation.h"
 #include "base/log.h"
-
-#include <atomic>
 
 namespace eremite::virtio {
 
@@ -22,18 +19,6 @@ template<typename T> T load_acquire(const T& place)
 template<typename T> void store(T& place, T value)
 {
     __atomic_store_n(&place, value, __ATOMIC_RELAXED);
-}
-
-/// arch::device_barrier(), but for isolation `mpk`: on x86_64 it writes a control register, which nobody may there. To
-/// read the counter takes a lock in the emulator as well.
-void order_against_device()
-{
-    if constexpr (k_has_keys) {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        static_cast<void>(arch::ordered_cycle_counter());
-    } else {
-        arch::device_barrier();
-    }
 }
 
 constexpr usize k_flags = 0;
@@ -208,7 +193,7 @@ bool Virtqueue::publish()
     m_published = m_available;
     __atomic_store_n(&m_driver[k_index], m_published, __ATOMIC_RELEASE);
     // The device looks at our index after it has written whether it wants to be told: one of us sees the other's.
-    order_against_device();
+    arch::device_barrier();
     if (!m_options.event_index)
         return (load(m_device[k_flags]) & 1) == 0;
     u16 event = load(m_device.back());
@@ -300,7 +285,7 @@ bool Virtqueue::enable_interrupts_after(u16 count)
         store(m_driver.back(), static_cast<u16>(m_last_used + count - 1));
     else
         store(m_driver[k_flags], u16 { 0 });
-    order_against_device();
+    arch::device_barrier();
     u16 waiting = static_cast<u16>(load_acquire(m_device[k_index]) - m_last_used);
     return !m_broken && waiting >= (m_options.event_index ? count : 1);
 }
