@@ -59,6 +59,7 @@ put link.cfg <<END
 --ld-path=$llvm/bin/ld.lld
 -L$out/lib
 -Wl,-T,$out/eremite.ld
+-Wl,-O2
 -Wl,--gc-sections
 -Wl,-z,start-stop-gc
 -Wl,--icf=safe

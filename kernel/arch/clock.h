@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arch/clock_conversion.h"
+#include "base/component.h"
 #include "base/types.h"
 
 namespace eremite::arch {
@@ -23,6 +24,12 @@ void set_timer(Nanoseconds deadline);
 } // namespace eremite::arch
 
 namespace eremite {
+/// In the image where something asks for the time, or waits for one.
+struct ClockPart {
+    void (*initialize)();
+    Nanoseconds (*now)();
+};
+ER_DECLARE_PART(ClockPart, clock);
 /// Defined by sched/: the one-shot timer fired. Interrupt context.
 void timer_interrupt();
 } // namespace eremite

@@ -40,3 +40,28 @@ struct Component {
 #else
 #define ER_NEEDS(identifier) static_cast<void>(0)
 #endif
+
+/// A part: a table of functions, of type `type`, for code within a component that only some images can come to. It is
+/// in the image if something there says ER_NEEDS(name), as components are; where it isn't (ER_HAS_PART), no call
+/// through ER_PART(name) may ever be reached. Costs what a direct call does. Declared by ER_DECLARE_PART, defined by
+/// ER_DEFINE_PART(type, name, functions...).
+#define ER_PART(name) __start_eremite_part_##name
+#if defined(__ELF__) && !defined(EREMITE_HOST)
+#define ER_DECLARE_PART(type, name)                                                                                    \
+    extern "C" {                                                                                                       \
+    [[gnu::weak, gnu::visibility("hidden")]] extern const type ER_PART(name);                                          \
+    [[gnu::weak, gnu::visibility("hidden")]] extern const char __stop_eremite_part_##name;                             \
+    }                                                                                                                  \
+    static_assert(true)
+/// The link script bounds the place of each part, which is empty where the part isn't in the image.
+#define ER_HAS_PART(name) (reinterpret_cast<const char*>(&ER_PART(name)) != &__stop_eremite_part_##name)
+#define ER_DEFINE_PART(type, name, ...)                                                                                \
+    extern "C" {                                                                                                       \
+    [[gnu::section("eremite_part_" #name), gnu::used,                                                                  \
+        gnu::visibility("hidden")]] extern constinit const type __eremite_component_##name { __VA_ARGS__ };            \
+    }
+#else
+#define ER_DECLARE_PART(type, name) extern "C" const type ER_PART(name)
+#define ER_HAS_PART(name) true
+#define ER_DEFINE_PART(type, name, ...) extern "C" const type ER_PART(name) { __VA_ARGS__ };
+#endif

@@ -61,6 +61,7 @@ void write_argument(TextSink& sink, const FormatArgument& argument, const Specif
     using enum FormatArgument::Kind;
     switch (argument.kind()) {
     case Text:
+    case CText:
         return write_padded(sink, argument.text(), specification, true);
     case Character: {
         char c = static_cast<char>(argument.number());

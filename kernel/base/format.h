@@ -42,7 +42,7 @@ private:
 /// One argument, type-erased: 16 bytes, as every line that is logged builds some.
 class FormatArgument {
 public:
-    enum class Kind : u32 { Signed, Unsigned, Hexadecimal, Text, Character, Boolean };
+    enum class Kind : u32 { Signed, Unsigned, Hexadecimal, Text, CText, Character, Boolean };
 
     constexpr FormatArgument() = default;
     constexpr FormatArgument(bool value)
@@ -67,8 +67,9 @@ public:
         , m_kind(Kind::Text)
     {
     }
-    FormatArgument(const char* value)
-        : FormatArgument(std::string_view(value ? value : "(null)"))
+    FormatArgument(const char* value) // its length is found when it is written
+        : m_number(reinterpret_cast<u64>(value))
+        , m_kind(Kind::CText)
     {
     }
     FormatArgument(const void* value)
@@ -94,7 +95,13 @@ public:
 
     Kind kind() const { return m_kind; }
     u64 number() const { return m_number; }
-    std::string_view text() const { return { reinterpret_cast<const char*>(m_number), m_length }; }
+    std::string_view text() const
+    {
+        const auto* start = reinterpret_cast<const char*>(m_number);
+        if (m_kind == Kind::CText)
+            return start ? start : "(null)";
+        return { start, m_length };
+    }
 
 private:
     u64 m_number { 0 };
@@ -105,7 +112,9 @@ private:
 /// Writes `pattern` with its arguments filled in. An argument that is missing prints as "{?}".
 void format_arguments(TextSink& sink, std::string_view pattern, std::span<const FormatArgument> arguments);
 
-template<typename... Arguments> void format_to(TextSink& sink, std::string_view pattern, const Arguments&... arguments)
+/// In line, as all that stands between: storing an argument where it belongs is less code than passing it on.
+template<typename... Arguments>
+[[gnu::always_inline]] inline void format_to(TextSink& sink, std::string_view pattern, const Arguments&... arguments)
 {
     const std::array<FormatArgument, sizeof...(Arguments)> erased { FormatArgument(arguments)... };
     format_arguments(sink, pattern, erased);

@@ -29,7 +29,7 @@ void set_log_writer(LogWriter writer)
 void log_arguments(LogLevel level, std::string_view pattern, std::span<const FormatArgument> arguments)
 {
     LogWriter writer = s_writer.load(std::memory_order_acquire);
-    if (!writer)
+    if (!writer || level > log_level())
         return;
     constexpr std::array<std::string_view, 5> prefixes {
         "eremite: error: ", "eremite: warning: ", "eremite: ", "eremite: ", "eremite: debug: "

@@ -16,33 +16,38 @@ LogLevel log_level();
 using LogWriter = void (*)(std::string_view line);
 void set_log_writer(LogWriter writer);
 
+/// Does nothing if `level` isn't shown.
 void log_arguments(LogLevel level, std::string_view pattern, std::span<const FormatArgument> arguments);
 
-template<typename... Arguments> void log(LogLevel level, std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log(LogLevel level, std::string_view pattern, const Arguments&... arguments)
 {
-    if (level > log_level())
-        return;
     const std::array<FormatArgument, sizeof...(Arguments)> erased { FormatArgument(arguments)... };
     log_arguments(level, pattern, erased);
 }
 
-template<typename... Arguments> void log_error(std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log_error(std::string_view pattern, const Arguments&... arguments)
 {
     log(LogLevel::Error, pattern, arguments...);
 }
-template<typename... Arguments> void log_warning(std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log_warning(std::string_view pattern, const Arguments&... arguments)
 {
     log(LogLevel::Warning, pattern, arguments...);
 }
-template<typename... Arguments> void log_notice(std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log_notice(std::string_view pattern, const Arguments&... arguments)
 {
     log(LogLevel::Notice, pattern, arguments...);
 }
-template<typename... Arguments> void log_info(std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log_info(std::string_view pattern, const Arguments&... arguments)
 {
     log(LogLevel::Info, pattern, arguments...);
 }
-template<typename... Arguments> void log_debug(std::string_view pattern, const Arguments&... arguments)
+template<typename... Arguments>
+[[gnu::always_inline]] inline void log_debug(std::string_view pattern, const Arguments&... arguments)
 {
     log(LogLevel::Debug, pattern, arguments...);
 }

@@ -92,8 +92,10 @@ public:
     Result<> try_resize(usize size)
     {
         TRY(try_reserve(size));
-        while (m_size < size)
-            TRY(try_append(T {}));
+#pragma clang unsafe_buffer_usage begin // size <= m_capacity after the reserve
+        for (; m_size < size; ++m_size)
+            ::new (&m_data[m_size]) T {};
+#pragma clang unsafe_buffer_usage end
         while (m_size > size)
             remove_last();
         return {};

@@ -19,7 +19,6 @@ struct MemoryRange {
 struct BootInfo {
     static constexpr usize k_max_ranges = 64;
 
-    const char* protocol { nullptr }; // "PVH", "loader", "Image"
     std::array<MemoryRange, k_max_ranges> ranges {};
     u32 range_count { 0 };
     std::string_view command_line; // kernel options, then " -- ", then the program's arguments

@@ -35,7 +35,7 @@ void print_boot_trace()
     ConsoleSink sink;
     u64 start = boot_info().entry_cycles;
     u64 total = arch::cycle_counter() - start;
-    auto microseconds = static_cast<u64>(arch::now().microseconds());
+    auto microseconds = ER_HAS_PART(clock) ? static_cast<u64>(ER_PART(clock).now().microseconds()) : 0;
     u64 previous = start;
     format_to(sink, "boot: cycles since entry, of the stage, microseconds of it\n");
     for (const Entry& entry : std::span(s_entries).first(s_count)) {

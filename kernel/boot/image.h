@@ -19,10 +19,15 @@ extern const char __eremite_eh_frame_hdr_start[], __eremite_eh_frame_hdr_end[];
 extern const char __eremite_tls_start[], __eremite_tls_file_end[], __eremite_tls_end[];
 /// Facts that are no addresses: [0] is the alignment of the thread-local data.
 extern const eremite::u64 __eremite_layout[1];
+/// Program headers for the application: k_program_header_count of k_program_header_size bytes.
+extern const char __eremite_program_headers[];
 }
 #pragma GCC visibility pop
 
 namespace eremite {
+
+inline constexpr usize k_program_header_count = 5;
+inline constexpr usize k_program_header_size = 56;
 
 /// Where the image runs: what crash reports call "image base".
 inline VirtualAddress image_base()

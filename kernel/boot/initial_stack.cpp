@@ -13,34 +13,6 @@ namespace eremite {
 
 namespace {
 
-/// ELF gABI, program header.
-struct ProgramHeader {
-    u32 type;
-    u32 flags;
-    u64 offset;
-    u64 virtual_address;
-    u64 physical_address;
-    u64 file_size;
-    u64 memory_size;
-    u64 alignment;
-};
-
-constexpr u32 k_load = 1;
-constexpr u32 k_headers = 6;
-constexpr u32 k_tls = 7;
-constexpr u32 k_eh_frame = 0x6474e550;
-constexpr u32 k_gnu_stack = 0x6474e551;
-
-u64 offset_of(const char* symbol)
-{
-    return reinterpret_cast<u64>(symbol) - image_base().value();
-}
-
-ProgramHeader header(u32 type, u32 flags, u64 start, u64 file_end, u64 memory_end, u64 alignment)
-{
-    return { type, flags, start, start, start, file_end - start, memory_end - start, alignment };
-}
-
 /// uapi/linux/auxvec.h
 enum Auxiliary : u64 {
     AtNull = 0,
@@ -108,7 +80,6 @@ public:
         m_next += sizeof(value);
     }
 
-    void align(u64 alignment) { m_position = align_down(m_position, alignment); }
     u64 position() const { return m_position; }
     Errno error() const { return m_error; }
 
@@ -162,27 +133,8 @@ Result<u64> write_initial_stack(VirtualRange stack, u64 entry)
     random_fill(random);
     u64 random_bytes = writer.push_bytes(random.data(), random.size());
 
-    writer.align(16);
-    constexpr usize k_header_count = 5;
-    u64 headers_size = k_header_count * sizeof(ProgramHeader);
-    u64 headers_at = writer.position() - headers_size;
-    u64 image_size = image_end() - image_base();
-    u64 eh_frame = offset_of(__eremite_eh_frame_hdr_start);
-    const std::array<ProgramHeader, k_header_count> headers {
-        // A program learns where it was loaded from the difference between AT_PHDR and this.
-        header(k_headers, 4, headers_at - image_base().value(), headers_at - image_base().value() + headers_size,
-            headers_at - image_base().value() + headers_size, 8),
-        header(k_load, 5, 0, image_size, image_size, k_page_size),
-        header(k_tls, 4, offset_of(__eremite_tls_start), offset_of(__eremite_tls_file_end),
-            offset_of(__eremite_tls_end), __eremite_layout[0]),
-        header(
-            k_eh_frame, 4, eh_frame, offset_of(__eremite_eh_frame_hdr_end), offset_of(__eremite_eh_frame_hdr_end), 4),
-        header(k_gnu_stack, 6, 0, 0, 0, 16),
-    };
-    writer.push_bytes(headers.data(), headers_size);
-
-    const std::array<u64, 2 * 20> auxiliary { AtPhdr, headers_at, AtPhent, sizeof(ProgramHeader), AtPhnum,
-        k_header_count, AtPagesz, k_page_size, //
+    const std::array<u64, 2 * 20> auxiliary { AtPhdr, reinterpret_cast<u64>(__eremite_program_headers), AtPhent,
+        k_program_header_size, AtPhnum, k_program_header_count, AtPagesz, k_page_size, //
         AtBase, 0, AtFlags, 0, AtEntry, entry, AtUid, 0, AtEuid, 0, AtGid, 0, AtEgid, 0, AtPlatform, platform, //
         AtHwcap, facts.capabilities, AtHwcap2, facts.capabilities2, AtClktck, 100, AtSecure, 0, //
         AtRandom, random_bytes, AtExecfn, executable, AtMinsigstksz, facts.minimum_signal_stack, AtNull, 0 };

@@ -44,7 +44,7 @@ void initialize_components()
             if (component.stage != stage)
                 continue;
             if (auto result = component.init(); result.is_error())
-                log_error("{}: not available: {}", component.name, description_of(result.error()));
+                log_error("{}: not available: error {}", component.name, static_cast<int>(result.error()));
             boot_trace(component.name);
         }
     }
@@ -59,7 +59,8 @@ void kernel_main()
     initialize_memory(boot_info());
     initialize_options();
     boot_trace("memory");
-    arch::initialize_clock();
+    if (ER_HAS_PART(clock))
+        ER_PART(clock).initialize();
     arch::initialize_interrupts(boot_info());
     boot_trace("clock, interrupts");
     if constexpr (k_has_keys) {
@@ -73,8 +74,8 @@ void kernel_main()
     arch::enable_interrupts();
     boot_trace("scheduler, address space");
     initialize_components();
-    if (boot_option("strace"))
-        enable_strace();
+    if (boot_option("strace") && !is_traced())
+        log_warning("strace is not in this image: build it with --strace");
 
     auto stack = address_space().map_main_stack(k_main_stack_size);
     if (stack.is_error())

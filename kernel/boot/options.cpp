@@ -13,14 +13,22 @@ namespace {
 
 constinit CommandLine s_command_line;
 
-bool is_known(std::string_view word)
-{
-    std::string_view value;
-#define OPTION(name, has_value)                                                                                        \
-    if (match_option(word, #name, value))                                                                              \
-        return true;
+/// All names, each ending in NUL.
+constexpr char k_names[] =
+#define OPTION(name, has_value) #name "\0"
 #include "boot/options.inc"
 #undef OPTION
+    ;
+
+bool is_known(std::string_view word)
+{
+    std::string_view names(&k_names[0], sizeof(k_names) - 1);
+    std::string_view name;
+    std::string_view value;
+    while (next_word(names, name)) {
+        if (match_option(word, name, value))
+            return true;
+    }
     return false;
 }
 
@@ -42,10 +50,12 @@ void initialize_options()
         else
             log_warning("boot: loglevel is a number from 0 to 4, not \"{}\"", *level);
     }
-    for_each_word(s_command_line.options, [](std::string_view word) {
+    std::string_view words = s_command_line.options;
+    std::string_view word;
+    while (next_word(words, word)) {
         if (!is_known(word))
             log_warning("boot: unknown option \"{}\" is ignored", word);
-    });
+    }
 }
 
 const CommandLine& boot_command_line()
@@ -56,8 +66,28 @@ const CommandLine& boot_command_line()
 std::optional<std::string_view> boot_option(std::string_view name)
 {
     std::optional<std::string_view> result;
-    for_each_boot_option(name, [&](std::string_view value) { result = value; });
+    BootOptionValues values(name);
+    std::string_view value;
+    while (values.next(value))
+        result = value;
     return result;
+}
+
+BootOptionValues::BootOptionValues(std::string_view name)
+    : m_name(name)
+    , m_words(s_command_line.options)
+    , m_more(s_command_line.appended)
+{
+}
+
+bool BootOptionValues::next(std::string_view& value)
+{
+    std::string_view word;
+    while (next_word(m_words, word) || next_word(m_more, word)) {
+        if (match_option(word, m_name, value))
+            return true;
+    }
+    return false;
 }
 
 } // namespace eremite

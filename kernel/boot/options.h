@@ -15,16 +15,26 @@ const CommandLine& boot_command_line();
 /// a NUL.
 std::optional<std::string_view> boot_option(std::string_view name);
 
+/// The values of an option that may be given several times, in order.
+class BootOptionValues {
+public:
+    explicit BootOptionValues(std::string_view name);
+    /// False at the end.
+    bool next(std::string_view& value);
+
+private:
+    std::string_view m_name;
+    std::string_view m_words;
+    std::string_view m_more;
+};
+
 /// Calls `function(value)` for each time that option `name` is given, in order.
 template<typename Function> void for_each_boot_option(std::string_view name, Function function)
 {
-    auto visit = [&](std::string_view word) {
-        std::string_view value;
-        if (match_option(word, name, value))
-            function(value);
-    };
-    for_each_word(boot_command_line().options, visit);
-    for_each_word(boot_command_line().appended, visit);
+    BootOptionValues values(name);
+    std::string_view value;
+    while (values.next(value))
+        function(value);
 }
 
 } // namespace eremite

@@ -14,7 +14,7 @@ public:
     {
         usize count = 0;
         for (char& c : buffer) {
-            int byte = arch::early_console_read();
+            int byte = ER_PART(serial_input).read();
             if (byte < 0)
                 break;
             c = static_cast<char>(byte);
@@ -22,12 +22,11 @@ public:
         }
         return count;
     }
-    Result<> enable_input(void (*handler)()) override { return arch::early_console_enable_input(handler); }
+    Result<> enable_input(void (*handler)()) override { return ER_PART(serial_input).enable(handler); }
 };
 
 constinit SerialConsole s_serial;
 constinit std::atomic<ConsoleDevice*> s_console { &s_serial };
-constinit std::atomic<void (*)()> s_input_handler { nullptr };
 
 } // namespace
 
@@ -35,6 +34,8 @@ bool ConsoleDevice::size(u16&, u16&)
 {
     return false;
 }
+
+constinit std::atomic<void (*)()> g_console_input_handler { nullptr };
 
 ConsoleDevice& console()
 {
@@ -44,14 +45,8 @@ ConsoleDevice& console()
 void set_console(ConsoleDevice& device)
 {
     s_console.store(&device, std::memory_order_release);
-    if (auto* handler = s_input_handler.load(std::memory_order_acquire))
+    if (auto* handler = g_console_input_handler.load(std::memory_order_acquire))
         static_cast<void>(device.enable_input(handler).is_error());
-}
-
-Result<> enable_console_input(void (*handler)())
-{
-    s_input_handler.store(handler, std::memory_order_release);
-    return console().enable_input(handler);
 }
 
 } // namespace eremite

@@ -2,8 +2,10 @@
 // arch/platform.h, until a driver takes its place.
 #pragma once
 
+#include "base/component.h"
 #include "base/result.h"
 #include "base/types.h"
+#include <atomic>
 #include <span>
 #include <string_view>
 
@@ -24,10 +26,19 @@ protected:
     ~ConsoleDevice() = default;
 };
 
+/// Input of the serial port (console_input.cpp): in the image of a program that reads.
+struct SerialInputPart {
+    int (*read)();
+    Result<> (*enable)(void (*handler)());
+};
+ER_DECLARE_PART(SerialInputPart, serial_input);
+
 /// The one in use. Any context.
 ConsoleDevice& console();
 /// Replaces it (Stage::Device); input that was enabled is enabled on the new one as well. It lives for ever.
 void set_console(ConsoleDevice& device);
+/// What enable_console_input() was given.
+extern std::atomic<void (*)()> g_console_input_handler;
 /// enable_input() of the console in use, and of whatever replaces it.
 Result<> enable_console_input(void (*handler)());
 

@@ -1,4 +1,5 @@
-// Standard input, output and error: the console as a terminal. All that a program holds of files if it only prints.
+// Standard input, output and error: the console. All that a program holds of files if it only prints; terminal.h is for
+// those that read. (Without it terminal settings are ENOTTY.)
 #pragma once
 
 #include "file/file.h"
@@ -11,9 +12,5 @@ Result<> open_standard_files();
 
 /// Another open file description of the console (/dev/console, /dev/tty). ENOMEM.
 Result<RefPtr<File>> open_console(u32 flags);
-
-/// Takes input from now on, so that Ctrl-C (SIGINT) and Ctrl-\ (SIGQUIT) work though nobody reads; reading does so by
-/// itself.
-void watch_console_input();
 
 } // namespace eremite

@@ -47,6 +47,8 @@ public:
     usize available() const;
     /// At most a line in canonical mode. 0: end of file was typed, or nothing is there.
     usize read(std::span<u8> buffer);
+    /// How many bytes type() takes before any is lost, without line editing.
+    usize room() const { return k_capacity - 1 - (m_write - m_read); }
     /// Forgets what was typed and not read.
     void flush() { m_read = m_committed = m_write; }
 

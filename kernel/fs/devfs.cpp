@@ -81,7 +81,7 @@ private:
         usize total = 0;
         while (total < buffer.size()) {
             const auto part = std::span(bytes).first(std::min(bytes.size(), buffer.size() - total));
-            random_fill(part);
+            random_fill_long(part);
             TRY(buffer.subspan(total).write(part));
             total += part.size();
         }

@@ -41,11 +41,32 @@ struct ImagePart {
     const char* name { nullptr };
 };
 
+class AddressSpace;
+/// Faults on mappings of files (address_space_file.cpp): in the image if a MemoryObject is.
+struct FileMappingsPart {
+    PageFaultResult (*fault)(AddressSpace& space, Mapping& mapping, VirtualAddress page, arch::Access access);
+    /// Puts file `fd`, from `offset` on, into a request with length, protection and sharing. EBADF, EACCES, EOVERFLOW,
+    /// and what File::memory_object() says.
+    Result<> (*name)(MapRequest& request, int fd, u64 offset);
+};
+ER_DECLARE_PART(FileMappingsPart, file_mappings);
+
 class AddressSpace {
 public:
     AddressSpace() = default;
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
+
+    /// Mappings that are gone: what they hold is dropped when no lock is held any more (a File may go to the device).
+    class Removed {
+    public:
+        Removed() = default;
+        ~Removed();
+        void add(Mapping& mapping);
+
+    private:
+        Mapping* m_first { nullptr };
+    };
 
     struct Layout {
         PhysicalAddress root;
@@ -117,18 +138,10 @@ public:
     PageTable& page_table() { return m_table; }
 
 private:
-    /// Mappings that are gone: what they hold is dropped when no lock is held any more (a File may go to the device).
-    class Removed {
-    public:
-        Removed() = default;
-        ~Removed();
-        void add(Mapping& mapping);
+    friend struct FileMappings;
+    friend struct MappingChanges;
 
-    private:
-        Mapping* m_first { nullptr };
-    };
-
-    // Finding and changing mappings (address_space.cpp).
+    // Finding and making mappings (address_space.cpp); removing them (address_space_remove.cpp).
     /// The first mapping that ends above `address`, or null.
     Mapping* at_or_after(VirtualAddress address) REQUIRES(m_lock);
     Mapping* at(VirtualAddress address) REQUIRES(m_lock);
@@ -147,7 +160,7 @@ private:
     Result<> remove(VirtualRange range, TlbBatch& batch, Removed& removed) REQUIRES(m_lock);
     void discard_pages(const Mapping& mapping, VirtualRange range, TlbBatch& batch) REQUIRES(m_lock);
 
-    // Pages (address_space_fault.cpp).
+    // Pages (address_space_fault.cpp, those of files address_space_file.cpp).
     PageFaultResult fault_in(Mapping& mapping, VirtualAddress address, arch::Access access) REQUIRES(m_lock);
     PageFaultResult fault_anonymous(Mapping& mapping, VirtualAddress page, PageTable::Slot slot) REQUIRES(m_lock);
     PageFaultResult fault_file(Mapping& mapping, VirtualAddress page, arch::Access access) REQUIRES(m_lock);
@@ -194,6 +207,17 @@ private:
 #endif
     bool m_scans_code { k_has_keys };
 };
+
+/// What a program needs that changes or removes mappings (address_space_remove.cpp).
+struct MappingChangesPart {
+    Result<> (*remove)(AddressSpace& space, VirtualRange range, TlbBatch& batch, AddressSpace::Removed& removed);
+    void (*merge_around)(AddressSpace& space, VirtualRange range);
+    void (*populate)(AddressSpace& space, VirtualRange range, bool write);
+};
+ER_DECLARE_PART(MappingChangesPart, mapping_changes);
+
+/// Between mappings that the application didn't place itself, so that running past the end of one is noticed.
+inline constexpr u64 k_mapping_gap = k_page_size;
 
 /// The one. After initialize_address_space().
 AddressSpace& address_space();

@@ -62,6 +62,7 @@ void AddressSpace::protect_pages(const Mapping& mapping, bool was_executable, Tl
 
 Result<> AddressSpace::protect(VirtualRange range, u8 protection, i32 key)
 {
+    ER_NEEDS(mapping_changes);
     Locked lock(m_lock);
     TlbBatch batch;
     if (!is_wholly_mapped(range))
@@ -153,6 +154,7 @@ Result<VirtualAddress> AddressSpace::move(
 
 Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool may_move, VirtualAddress target)
 {
+    ER_NEEDS(mapping_changes);
     Removed removed;
     Locked lock(m_lock);
     TlbBatch batch;
@@ -261,6 +263,7 @@ Result<> AddressSpace::advise_mapping(Mapping& mapping, VirtualRange part, abi::
 
 Result<> AddressSpace::advise(VirtualRange range, abi::Advice advice)
 {
+    ER_NEEDS(mapping_changes);
     Locked lock(m_lock);
     TlbBatch batch;
     bool has_hole = !is_wholly_mapped(range);
@@ -288,6 +291,7 @@ Result<> AddressSpace::residency(VirtualRange range, std::span<u8> pages)
 
 Result<> AddressSpace::set_locked(VirtualRange range, bool locked, bool fill)
 {
+    ER_NEEDS(mapping_changes);
     Locked lock(m_lock);
     TlbBatch batch;
     if (!is_wholly_mapped(range))
@@ -308,6 +312,7 @@ Result<> AddressSpace::set_locked(VirtualRange range, bool locked, bool fill)
 
 Result<> AddressSpace::set_all_locked(bool current, bool future, bool fill)
 {
+    ER_NEEDS(mapping_changes);
     Locked lock(m_lock);
     m_lock_future = future;
     m_populate_future = future && fill;

@@ -16,33 +16,10 @@ constexpr u8 k_longest_streak = 5;
 /// From this streak on, a run that comes to the start of 2 MiB takes them as one page.
 constexpr u8 k_large_page_streak = 4;
 
-bool allows(const Mapping& mapping, arch::Access access)
-{
-    switch (access) {
-    case arch::Access::Read:
-        return mapping.is_readable();
-    case arch::Access::Write:
-        return mapping.is_writable();
-    case arch::Access::Execute:
-        return mapping.is_executable();
-    }
-    return false;
-}
-
 bool allows(arch::PageAttributes attributes, arch::Access access)
 {
     return access == arch::Access::Read || (access == arch::Access::Write && attributes.writable)
         || (access == arch::Access::Execute && attributes.executable);
-}
-
-PageFaultResult result_of(Errno error)
-{
-    return error == Errno::ENOMEM ? PageFaultResult::OutOfMemory : PageFaultResult::BeyondEnd;
-}
-
-void copy_page(PhysicalAddress to, PhysicalAddress from)
-{
-    __builtin_memcpy(direct_map(to), direct_map(from), k_page_size);
 }
 
 void store(u64& entry, u64 value)
@@ -64,7 +41,7 @@ PageFaultResult AddressSpace::fault(VirtualAddress address, arch::Access access)
     Mapping* mapping = at(address);
     if (!mapping)
         return PageFaultResult::NotMapped;
-    if (!allows(*mapping, access))
+    if (!mapping->allows(access))
         return PageFaultResult::NotAllowed;
     m_recent = mapping;
     return fault_in(*mapping, address.page_floor(), access);
@@ -84,7 +61,7 @@ PageFaultResult AddressSpace::fault_in(Mapping& mapping, VirtualAddress page, ar
     if (!mapping.owns_frames())
         return PageFaultResult::NotAllowed;
     if (mapping.object)
-        return fault_file(mapping, page, access);
+        return ER_PART(file_mappings).fault(*this, mapping, page, access);
     if (entry == 0)
         return fault_anonymous(mapping, page, slot);
     // A page of the application's own that lacks a right which its mapping has: protect() left none such.
@@ -161,107 +138,6 @@ PageFaultResult AddressSpace::fault_anonymous(Mapping& mapping, VirtualAddress p
     arch::publish_tables();
     mapping.next_fault = address;
     return PageFaultResult::Resolved;
-}
-
-/// Gives a private mapping a page of its own in place of the object's.
-PageFaultResult AddressSpace::copy_on_write(Mapping& mapping, VirtualAddress page, u64& entry)
-{
-    auto frame = allocate_frames_reclaiming(0);
-    if (frame.is_error())
-        return PageFaultResult::OutOfMemory;
-    copy_page(frame.value(), Format::address(entry, 0));
-    arch::publish_tables();
-    // Other processors may still read the object's page by the old translation: they must not go on doing so once a
-    // write can be seen. Break before make, too.
-    TlbBatch batch;
-    PageTable::exchange(entry, 0);
-    batch.invalidate(page);
-    batch.flush();
-    store(entry, Format::leaf_entry(frame.value(), mapping.attributes(), 0));
-    arch::publish_tables();
-    ++m_resident;
-    return PageFaultResult::Resolved;
-}
-
-PageFaultResult AddressSpace::fault_file(Mapping& mapping, VirtualAddress page, arch::Access access)
-{
-    auto ensured = m_table.ensure(page, 0);
-    if (ensured.is_error())
-        return PageFaultResult::OutOfMemory;
-    u64& entry = *ensured.value();
-    bool write = access == arch::Access::Write;
-    if (!mapping.shared && write && Format::is_present(entry))
-        return copy_on_write(mapping, page, entry);
-
-    u64 index = mapping.page_index(page);
-    auto got = mapping.object->page_for_mapping(index, mapping.shared && write);
-    if (got.is_error())
-        return result_of(got.error());
-    PhysicalAddress frame = got.value();
-    arch::PageAttributes attributes = mapping.attributes();
-    if (!mapping.shared && write) {
-        auto copy = allocate_frames_reclaiming(0);
-        if (copy.is_error())
-            return PageFaultResult::OutOfMemory;
-        copy_page(copy.value(), frame);
-        frame = copy.value();
-        ++m_resident;
-    } else {
-        attributes.borrowed = true;
-        // Until it is written to: then the object is told, or a private copy made.
-        attributes.writable = mapping.shared && write;
-    }
-    arch::publish_tables();
-    if (Format::is_present(entry) && Format::address(entry, 0) != frame) {
-        TlbBatch batch;
-        PageTable::exchange(entry, 0);
-        batch.invalidate(page);
-    }
-    store(entry, Format::leaf_entry(frame, attributes, 0));
-    arch::publish_tables();
-    arch::invalidate_page(page);
-    if (attributes.executable)
-        arch::synchronize_instructions(page, k_page_size);
-    return PageFaultResult::Resolved;
-}
-
-/// Brings in all pages of `range` that mappings allow. ENOMEM: not all of it is mapped, or memory ran out. EACCES.
-Result<> AddressSpace::populate(VirtualRange range, bool write)
-{
-    VirtualAddress page = range.start;
-    while (page < range.end()) {
-        Mapping* mapping = at_or_after(page);
-        if (!mapping || mapping->range.start > page)
-            return Errno::ENOMEM;
-        arch::Access access = write && mapping->is_writable() ? arch::Access::Write : arch::Access::Read;
-        VirtualAddress end = std::min(range.end(), mapping->range.end());
-        if (!allows(*mapping, access)) {
-            page = end;
-            continue;
-        }
-        if (mapping->object)
-            mapping->object->read_ahead(mapping->page_index(page), (end - page) >> k_page_shift);
-        while (page < end) {
-            PageTable::Slot slot = m_table.find(page);
-            if (Format::is_present(*slot.entry) && (!write || Format::attributes(*slot.entry).writable)) {
-                page = VirtualAddress(align_down(page.value(), PageTable::span_of(slot.level)))
-                    + PageTable::span_of(slot.level);
-                continue;
-            }
-            if (!mapping->object && mapping->owns_frames() && (page.value() & (k_large_page_size - 1)) == 0
-                && try_large_page(*mapping, page)) {
-                page += k_large_page_size;
-                continue;
-            }
-            PageFaultResult result = fault_in(*mapping, page, access);
-            if (result == PageFaultResult::OutOfMemory)
-                return Errno::ENOMEM;
-            if (result != PageFaultResult::Resolved)
-                return Errno::EFAULT;
-            page += k_page_size;
-        }
-    }
-    return {};
 }
 
 } // namespace eremite

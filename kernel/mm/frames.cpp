@@ -36,7 +36,7 @@ public:
         insert({ start, end });
     }
 
-    void remove(u64 start, u64 end)
+    [[clang::minsize]] void remove(u64 start, u64 end)
     {
         if (start >= end)
             return;
@@ -58,7 +58,7 @@ public:
     std::span<const Piece> list() const { return std::span(m_pieces).first(m_count); }
 
 private:
-    void insert(Piece piece)
+    [[clang::minsize]] void insert(Piece piece)
     {
         if (piece.start >= piece.end)
             return;
@@ -141,7 +141,7 @@ FrameStatistics frame_statistics()
     return s_allocator.statistics();
 }
 
-void initialize_memory(const BootInfo& info)
+[[clang::minsize]] void initialize_memory(const BootInfo& info)
 {
     Pieces pieces;
     for (const MemoryRange& range : info.memory()) {
@@ -177,7 +177,7 @@ void initialize_memory(const BootInfo& info)
     kernel_space().initialize(arch::page_table_root(VirtualAddress(arch::address_layout().kernel_area)), random_u64());
 }
 
-void release_boot_memory(PhysicalRange range)
+[[clang::minsize]] void release_boot_memory(PhysicalRange range)
 {
     u64 start = align_up(range.start.value(), k_page_size);
     u64 end = align_down(end_of(range), k_page_size);

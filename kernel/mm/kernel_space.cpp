@@ -65,12 +65,12 @@ void KernelSpace::release(VirtualRange range)
 void KernelSpace::unmap(VirtualRange range, VirtualRange gap, bool owns_frames)
 {
     TlbBatch batch;
-    m_table.for_each(range, [&](VirtualAddress address, u64& entry, unsigned level) {
-        u64 old = PageTable::exchange(entry, 0);
-        batch.invalidate(address);
+    for (u64 offset = 0; offset < range.length; offset += k_page_size) {
+        u64 old = PageTable::exchange(*m_table.find(range.start + offset).entry, 0); // none is large
+        batch.invalidate(range.start + offset);
         if (owns_frames)
-            batch.free_after_flush(PageTable::Format::address(old, level), 0);
-    });
+            batch.free_after_flush(PageTable::Format::address(old, 0), 0);
+    }
     m_table.free_tables(range, gap, batch);
 }
 
@@ -128,11 +128,9 @@ Result<VirtualRange> KernelSpace::map(PhysicalRange physical, arch::PageAttribut
     Area* area = TRY(reserve(physical.length));
     VirtualRange range = area->range;
     for (u64 offset = 0; offset < physical.length; offset += k_page_size) {
-        if (m_table.map(range.start + offset, physical.start + offset, attributes).is_error()) {
-            unmap({ range.start, offset }, { range.start, 0 }, false);
-            release(range);
-            return Errno::ENOMEM;
-        }
+        // What is mapped so far stays, and so does the area: a machine that is short of a page table at boot loses
+        // only addresses, and a program that maps no more than a timer doesn't hold how to unmap.
+        TRY(m_table.map(range.start + offset, physical.start + offset, attributes));
     }
     arch::publish_tables();
     return range;

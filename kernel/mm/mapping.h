@@ -3,6 +3,7 @@
 
 #include "abi/memory.h"
 #include "arch/paging.h"
+#include "arch/trap.h"
 #include "base/intrusive.h"
 #include "base/owned.h"
 #include "file/file.h"
@@ -49,6 +50,12 @@ struct Mapping {
     bool is_readable() const { return protection != 0; } // no architecture can write or execute without reading
     bool is_writable() const { return (protection & abi::k_prot_write) != 0; }
     bool is_executable() const { return (protection & abi::k_prot_execute) != 0; }
+    bool allows(arch::Access access) const
+    {
+        return access == arch::Access::Write  ? is_writable()
+            : access == arch::Access::Execute ? is_executable()
+                                              : is_readable();
+    }
     /// Frames of pages that aren't borrowed are the allocator's.
     bool owns_frames() const { return kind < MappingKind::Image; }
     bool is_fixed() const { return kind >= MappingKind::Constant || kind == MappingKind::Guard; }

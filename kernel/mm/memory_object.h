@@ -3,6 +3,7 @@
 // no file holds none of their code.
 #pragma once
 
+#include "base/component.h"
 #include "base/intrusive.h"
 #include "base/result.h"
 #include "base/types.h"
@@ -17,7 +18,7 @@ struct Mapping;
 /// without its own lock held, and never touches application memory with it held.
 class MemoryObject {
 public:
-    MemoryObject() = default;
+    MemoryObject() { ER_NEEDS(file_mappings); }
     MemoryObject(const MemoryObject&) = delete;
     MemoryObject& operator=(const MemoryObject&) = delete;
 

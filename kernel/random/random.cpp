@@ -4,6 +4,7 @@
 #include "boot/boot_info.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace eremite {
 
@@ -102,13 +103,14 @@ void RandomGenerator::add(std::span<const u8> bytes, u32 credited_bits)
 {
     {
         Locked lock(m_lock);
-        while (!bytes.empty()) {
+        for (usize i = 0; i < bytes.size(); ++i) {
+            m_key[i % 32 / 4] ^= u32 { bytes[i] } << (i % 4 * 8);
+            if (i % 32 != 31 && i + 1 != bytes.size())
+                continue;
             // Under a key that nobody knows, what comes out can't be steered by what goes in.
-            for (usize i = 0; i < std::min<usize>(bytes.size(), 32); ++i)
-                m_key[i / 4] ^= u32 { bytes[i] } << (i % 4 * 8);
-            bytes = bytes.subspan(std::min<usize>(bytes.size(), 32));
             auto block = chacha20_block(m_key, 0, { 1, 0, 0 });
-            std::ranges::copy(std::span(block).first<8>(), m_key.begin());
+            for (usize j = 0; j < m_key.size(); ++j)
+                m_key[j] = block[j];
         }
         erase(m_output);
         m_used = k_words;
@@ -121,11 +123,14 @@ void RandomGenerator::add(std::span<const u8> bytes, u32 credited_bits)
 
 void RandomGenerator::refill()
 {
-    for (u32 i = 0; i < k_words / 16; ++i)
-        std::ranges::copy(chacha20_block(m_key, i, { 0, 0, 0 }), std::span(m_output).subspan(i * 16).begin());
-    std::ranges::copy(std::span(m_output).first<8>(), m_key.begin());
-    std::ranges::fill(std::span(m_output).first<8>(), 0u);
-    m_used = 8;
+    for (u32 i = 0; i < k_words / 16; ++i) {
+        auto block = chacha20_block(m_key, i, { 0, 0, 0 });
+        for (u32 j = 0; j < 16; ++j)
+            m_output[i * 16 + j] = block[j];
+    }
+    for (u32 i = 0; i < m_key.size(); ++i)
+        m_key[i] = std::exchange(m_output[i], 0);
+    m_used = m_key.size();
 }
 
 u64 RandomGenerator::next()
@@ -141,16 +146,18 @@ u64 RandomGenerator::next()
 
 void RandomGenerator::fill(std::span<u8> bytes)
 {
-    if (bytes.size() <= 32) {
-        while (!bytes.empty()) {
-            u64 word = next();
-            usize length = std::min<usize>(bytes.size(), 8);
-            std::ranges::copy(bytes_of(word).first(length), bytes.begin());
-            bytes = bytes.subspan(length);
-        }
-        return;
+    u64 word = 0;
+    for (usize i = 0; i < bytes.size(); ++i) {
+        word = i % 8 == 0 ? next() : word >> 8;
+        bytes[i] = static_cast<u8>(word);
     }
-    // Longer requests get a key stream of their own, computed outside the lock.
+}
+
+void RandomGenerator::fill_long(std::span<u8> bytes)
+{
+    if (bytes.size() <= 32)
+        return fill(bytes);
+    // A key stream of their own, computed outside the lock.
     ChaChaKey key;
     for (usize i = 0; i < key.size(); i += 2) {
         u64 word = next();
@@ -175,6 +182,11 @@ u64 random_u64()
 void random_fill(std::span<u8> bytes)
 {
     generator().fill(bytes);
+}
+
+void random_fill_long(std::span<u8> bytes)
+{
+    generator().fill_long(bytes);
 }
 
 bool random_is_seeded()

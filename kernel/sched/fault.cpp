@@ -102,7 +102,7 @@ abi::SignalInfo signal_for(const arch::TrapFrame& frame, const arch::Fault& faul
 bool is_stack_overflow(const arch::TrapFrame& frame, const arch::Fault& fault)
 {
     const char* place = describe_address(VirtualAddress(fault.address));
-    bool is_guard = !place || std::string_view(place).find("guard") != std::string_view::npos;
+    bool is_guard = !place || std::string_view(place) == "a guard page";
     u64 pointer = frame.stack_pointer();
     return is_guard && fault.access != Access::Execute && fault.address + k_stack_reach > pointer
         && fault.address < pointer + k_stack_reach;
@@ -115,22 +115,30 @@ void report_page_fault(const arch::TrapFrame& frame, const arch::Fault& fault, P
     std::string_view what = verb(fault.access);
     u64 from = frame.instruction_pointer();
     const Thread* thread = arch::current_thread();
-    if (page == PageFaultResult::OutOfMemory)
-        log_error("out of memory: no frame left for the {} at {}, from {:x}", what, address, from);
-    else if (page == PageFaultResult::BeyondEnd)
-        log_error("{}: {} behind the end of a mapped file at {}, from {:x}", fault.name, what, address, from);
-    else if (is_stack_overflow(frame, fault) && thread)
+    if (is_stack_overflow(frame, fault) && thread) {
         log_error("{}: stack overflow in thread {} ({}): {} at {}, stack pointer {:x}, from {:x}", fault.name,
             thread->name(), thread->tid(), what, address, frame.stack_pointer(), from);
-    else if (fault.address < k_page_size && fault.access == Access::Execute)
-        log_error("{}: call of a null pointer, execution at {}", fault.name, address);
-    else if (fault.address < k_page_size)
-        log_error("{}: null dereference: {} at {}, from {:x}", fault.name, what, address, from);
-    else if (!place)
-        log_error("{}: {} of unmapped memory at {}, from {:x}", fault.name, what, address, from);
-    else
-        log_error("{}: {} {} {} at {}, from {:x}", fault.name, what, fault.access == Access::Write ? "to" : "of", place,
-            address, from);
+        return;
+    }
+    // One sentence with changing parts, rather than one each: every line costs code.
+    std::string_view name = fault.name;
+    std::string_view before;
+    std::string_view link;
+    if (page == PageFaultResult::OutOfMemory) {
+        name = "out of memory";
+        before = "no frame left for the ";
+    } else if (page == PageFaultResult::BeyondEnd) {
+        link = " behind the end of a mapped file";
+    } else if (fault.address < k_page_size) {
+        before = fault.access == Access::Execute ? "call of a null pointer, " : "null dereference: ";
+    } else if (!place) {
+        link = " of unmapped memory";
+    } else {
+        link = fault.access == Access::Write ? " to " : " of ";
+    }
+    if (link.size() != 4)
+        place = "";
+    log_error("{}: {}{}{}{} at {}, from {:x}", name, before, what, link, place, address, from);
 }
 
 void report_key_fault(const arch::TrapFrame& frame, const arch::Fault& fault)

@@ -12,7 +12,7 @@ void handle_pending_work(arch::TrapFrame& frame)
     if ((arch::this_cpu().pending.load(std::memory_order_relaxed) & arch::k_pending_reschedule) != 0) {
         // What was interrupted may be using vector registers.
         self.enter_exception();
-        Scheduler::leave(Scheduler::Leave::Preempt);
+        ER_PART(switching).give_way();
         self.leave_exception();
     }
     if ((arch::this_cpu().pending.load(std::memory_order_relaxed) & arch::k_pending_signal) == 0
@@ -34,7 +34,7 @@ void handle_system_call_exit(arch::TrapFrame& frame, u64 gate)
 {
     Thread& self = current();
     if ((arch::this_cpu().pending.load(std::memory_order_relaxed) & arch::k_pending_reschedule) != 0)
-        Scheduler::leave(Scheduler::Leave::Preempt);
+        ER_PART(switching).give_way();
     arch::disable_preemption();
     arch::this_cpu().pending.fetch_and(~arch::k_pending_signal, std::memory_order_relaxed);
     arch::enable_preemption();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arch/clock.h"
+#include "base/component.h"
 #include "sched/scheduler.h"
 #include "sched/timer.h"
 
@@ -34,6 +35,30 @@ private:
     std::atomic<i64> m_next { INT64_MAX };
 };
 
+struct RunQueue;
+/// What matters once there is a second thread (threads.cpp): one alone never finds another to switch to, and is never
+/// asleep while its processor runs something else.
+struct ThreadsPart {
+    /// Returns when `previous` has the processor again: the thread that ended meanwhile, if one did.
+    Thread* (*switch_to)(RunQueue& queue, Thread& previous, Thread& next);
+    void (*push)(RunQueue& queue, Thread& thread, bool at_front);
+    Thread* (*pop_for)(RunQueue& queue, u32 cpu);
+    /// Puts a thread that isn't running into a run queue.
+    void (*enqueue)(Thread& thread, bool woken);
+    /// Drops the scheduler's reference to a thread that has ended.
+    void (*forget)(Thread& thread);
+    /// exit_current_thread(), for whoever can't be the last.
+    void (*exit)();
+};
+ER_DECLARE_PART(ThreadsPart, threads);
+
+/// Giving the processor away: where nothing ever sleeps or wakes anybody, nothing asks for it either (scheduler.cpp).
+struct SwitchingPart {
+    /// As Scheduler::leave(Leave::Preempt).
+    void (*give_way)();
+};
+ER_DECLARE_PART(SwitchingPart, switching);
+
 /// A processor's threads that could run, and its timers. The lock is held across a switch: whoever comes out of the
 /// switch lets it go. Taken with interrupts off.
 struct RunQueue {
@@ -48,10 +73,13 @@ struct RunQueue {
     Nanoseconds spread_at { Nanoseconds::max() }; // when a waiting thread is offered to an idle processor
     TimerQueue timers;
 
-    void push(Thread& thread, bool at_front) REQUIRES(lock);
+    void push(Thread& thread, bool at_front) REQUIRES(lock) { ER_PART(threads).push(*this, thread, at_front); }
     void remove(Thread& thread) REQUIRES(lock);
     /// The first that may run on `cpu`; null if there is none.
-    Thread* pop_for(u32 cpu) REQUIRES(lock);
+    Thread* pop_for(u32 cpu) REQUIRES(lock)
+    {
+        return count.load(std::memory_order_relaxed) == 0 ? nullptr : ER_PART(threads).pop_for(*this, cpu);
+    }
     bool has_realtime(unsigned minimum) REQUIRES(lock)
     {
         return !realtime.is_empty() && realtime.first()->priority() >= minimum;
@@ -86,8 +114,9 @@ public:
     static void program_timer(RunQueue& queue);
 
     static void adopt_boot_thread(VirtualRange stack);
-    /// Makes a run queue for processor `cpu`, which isn't running yet. ENOMEM.
+    /// Makes a run queue for processor `cpu`, not the boot processor, which isn't running yet. ENOMEM.
     static Result<> prepare_processor(u32 cpu);
+    static void prepare_boot_processor();
     /// On the processor itself: from now on it runs threads, as the first of them `thread`.
     static void bring_online(arch::PerCpu& cpu, Thread& thread);
 
@@ -109,17 +138,17 @@ public:
     static std::atomic<CpuMask> s_idle;
 
 private:
+    friend struct Threads;
     using State = Thread::State;
     /// How long a thread waits for the processor of who woke it before an idle one takes it.
     static constexpr Nanoseconds k_spread_delay = Nanoseconds::from_microseconds(200);
 
     static Thread* switch_away(Leave leave) NO_THREAD_SAFETY_ANALYSIS;
-    static void switch_to(RunQueue& queue, Thread& previous, Thread& next);
     static Thread* finish_switch() NO_THREAD_SAFETY_ANALYSIS;
     static Thread* wait_for_work(RunQueue& queue, Thread& previous) REQUIRES(queue.lock);
     static bool stays(RunQueue& queue, const Thread& thread, Leave leave) REQUIRES(queue.lock);
     static Thread* steal(u32 cpu) NO_THREAD_SAFETY_ANALYSIS;
-    static void enqueue(Thread& thread, bool woken);
+    static void enqueue(Thread& thread, bool woken) { ER_PART(threads).enqueue(thread, woken); }
     static void account(Thread& thread, Nanoseconds now);
     static u32 choose_cpu(const Thread& thread);
     static void request_reschedule(u32 cpu);

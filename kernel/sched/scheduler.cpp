@@ -25,12 +25,14 @@ RunQueue& Scheduler::queue_of(u32 cpu)
     return *s_queues[cpu];
 }
 
-Result<> Scheduler::prepare_processor(u32 cpu)
+void Scheduler::prepare_boot_processor()
 {
-    RunQueue* queue = &s_boot_queue;
-    if (cpu != 0)
-        queue = TRY(make<RunQueue>()).leak();
-    s_queues[cpu] = queue;
+    s_queues[0] = &s_boot_queue;
+}
+
+[[clang::minsize]] Result<> Scheduler::prepare_processor(u32 cpu)
+{
+    s_queues[cpu] = TRY(make<RunQueue>()).leak();
     return {};
 }
 
@@ -80,6 +82,7 @@ Nanoseconds Scheduler::cpu_time(const Thread& thread)
 
 void Scheduler::leave(Leave leave)
 {
+    ER_NEEDS(switching);
     bool enabled = arch::disable_interrupts();
     arch::PerCpu& cpu = arch::this_cpu();
     ASSERT(cpu.preempt_count == 0);
@@ -89,7 +92,7 @@ void Scheduler::leave(Leave leave)
     if (ended) {
         // Freeing takes locks that want interrupts on.
         arch::enable_interrupts();
-        ended->unref();
+        ER_PART(threads).forget(*ended);
         arch::disable_interrupts();
     }
     if (enabled)
@@ -152,8 +155,7 @@ Thread* Scheduler::switch_away(Leave leave)
         queue.lock.unlock();
         return nullptr;
     }
-    switch_to(queue, previous, *next);
-    return finish_switch();
+    return ER_PART(threads).switch_to(queue, previous, *next);
 }
 
 // Nothing to run: waits in the context of `previous`, which may be woken meanwhile (then it is what to run).
@@ -207,68 +209,6 @@ Thread* Scheduler::steal(u32 cpu)
     return thread;
 }
 
-void Scheduler::switch_to(RunQueue& queue, Thread& previous, Thread& next)
-{
-    arch::PerCpu& cpu = arch::this_cpu();
-    queue.previous = &previous;
-    next.m_started = previous.m_started;
-    next.m_cpu.store(cpu.id, std::memory_order_relaxed);
-    previous.m_is_running.store(false, std::memory_order_relaxed);
-    next.m_is_running.store(true, std::memory_order_relaxed);
-    if (has_used_slice(next))
-        next.m_slice_left = slice_of(next);
-    cpu.current = &next;
-    cpu.kernel_stack_top = next.m_stack_top;
-    cpu.kernel_stack_bottom = next.m_kernel_stack.start.value();
-    u32 signals = is_interrupted(next) ? arch::k_pending_signal : 0;
-    if (signals != (cpu.pending.load(std::memory_order_relaxed) & arch::k_pending_signal))
-        cpu.pending.fetch_xor(arch::k_pending_signal, std::memory_order_relaxed);
-    program_timer(queue);
-
-    const bool save_vectors = previous.is_in_exception();
-    if (save_vectors) {
-        // Saving leaves out what is in its initial state, and reserved fields that restoring checks.
-        if (!std::exchange(previous.m_vector_area_is_initialized, true))
-            arch::initialize_vector_state(previous.m_vector_area);
-        arch::save_vector_state(previous.m_vector_area);
-    }
-    previous.m_thread_pointer = arch::thread_pointer();
-    arch::set_thread_pointer(next.m_thread_pointer);
-    arch::switch_context(previous.m_context, next.m_context);
-    if (save_vectors)
-        arch::restore_vector_state(previous.m_vector_area);
-}
-
-// On the new thread's stack: the thread that was switched away from is saved now, others may have it.
-Thread* Scheduler::finish_switch()
-{
-    RunQueue& queue = this_queue();
-    Thread& previous = *std::exchange(queue.previous, nullptr);
-    queue.lock.unlock();
-    State state = previous.m_state.load(std::memory_order_acquire);
-    if (state == State::Running || state == State::Preparing)
-        return nullptr; // it is in the run queue
-    if (state == State::Dead)
-        return &previous;
-    if (state == State::Switching && previous.m_state.compare_exchange_strong(state, State::Blocked))
-        return nullptr;
-    previous.m_state.store(State::Running, std::memory_order_relaxed);
-    enqueue(previous, true);
-    return nullptr;
-}
-
-void Scheduler::begin(void* argument)
-{
-    Thread& self = *static_cast<Thread*>(argument);
-    Thread* ended = finish_switch();
-    arch::this_cpu().preempt_count = 0;
-    arch::enable_interrupts();
-    if (ended)
-        ended->unref();
-    self.m_entry(self.m_argument);
-    exit_current_thread();
-}
-
 void Scheduler::program_timer(RunQueue& queue)
 {
     Nanoseconds deadline = queue.timers.next_deadline();
@@ -314,8 +254,7 @@ void reschedule_if_pending()
 {
     // With interrupts off the caller has more to do before it may be switched; the interrupt's exit looks again.
     if (arch::interrupts_enabled() && arch::current_thread())
-        Scheduler::leave(
-            arch::current_thread()->is_in_exception() ? Scheduler::Leave::Preempt : Scheduler::Leave::Preempt);
+        ER_PART(switching).give_way();
 }
 
 void yield()
@@ -332,5 +271,16 @@ u32 online_cpu_count()
 {
     return static_cast<u32>(std::popcount(online_cpus()));
 }
+
+namespace {
+
+void give_way()
+{
+    Scheduler::leave(Scheduler::Leave::Preempt);
+}
+
+} // namespace
+
+ER_DEFINE_PART(SwitchingPart, switching, give_way)
 
 } // namespace eremite

@@ -28,12 +28,6 @@ void ThreadTable::add(Thread& thread)
     s_buckets[static_cast<usize>(thread.m_tid) % k_buckets].push_back(thread);
 }
 
-void ThreadTable::remove(Thread& thread)
-{
-    Locked lock(s_lock);
-    s_buckets[static_cast<usize>(thread.m_tid) % k_buckets].remove(thread);
-}
-
 RefPtr<Thread> ThreadTable::find(i32 tid)
 {
     Locked lock(s_lock);
@@ -45,54 +39,6 @@ RefPtr<Thread> ThreadTable::find(i32 tid)
 }
 
 // --- Thread
-
-Result<RefPtr<Thread>> Scheduler::create(std::string_view name, Thread::Entry entry, void* argument)
-{
-    auto thread = TRY(make_ref<Thread>());
-    thread->m_kernel_stack = TRY(allocate_kernel_stack());
-    // The vector area has the top of the stack; it is written when the thread is preempted for the first time.
-    u64 area = align_down(thread->m_kernel_stack.end().value() - arch::vector_state_size(), 64);
-    thread->m_vector_area = reinterpret_cast<void*>(area);
-    thread->m_stack_top = area;
-    thread->m_entry = entry;
-    thread->m_argument = argument;
-    thread->set_name(name);
-    thread->m_cpu.store(arch::this_cpu().id, std::memory_order_relaxed);
-    arch::prepare_context(thread->m_context, thread->m_stack_top, Scheduler::begin, thread.get());
-    ThreadTable::add(*thread);
-    return thread;
-}
-
-Thread::~Thread()
-{
-    if (m_tid != 0)
-        ThreadTable::remove(*this);
-    if (m_kernel_stack.length != 0)
-        free_kernel_stack(m_kernel_stack);
-}
-
-Result<RefPtr<Thread>> Thread::create(std::string_view name, Entry entry, void* argument)
-{
-    return Scheduler::create(name, entry, argument);
-}
-
-Result<RefPtr<Thread>> Thread::create_kernel(std::string_view name, Entry entry, void* argument)
-{
-    auto thread = TRY(Scheduler::create(name, entry, argument));
-    thread->start();
-    return thread;
-}
-
-void Scheduler::start(Thread& thread)
-{
-    thread.ref(); // the scheduler's, which finish_switch() hands on when the thread has ended
-    wake(thread);
-}
-
-void Thread::start()
-{
-    Scheduler::start(*this);
-}
 
 void Scheduler::make_application(Thread& thread, u64 thread_pointer)
 {
@@ -170,7 +116,7 @@ alignas(Thread) constinit std::array<u8, sizeof(Thread)> s_boot_thread {};
 
 } // namespace
 
-void Scheduler::adopt_boot_thread(VirtualRange stack)
+[[clang::minsize]] void Scheduler::adopt_boot_thread(VirtualRange stack)
 {
     auto* thread = ::new (static_cast<void*>(s_boot_thread.data())) Thread;
     thread->m_kernel_stack = stack;
@@ -186,7 +132,7 @@ void Scheduler::adopt_boot_thread(VirtualRange stack)
 
 void initialize_scheduler(VirtualRange boot_stack)
 {
-    ASSERT(Scheduler::prepare_processor(0).has_value());
+    Scheduler::prepare_boot_processor();
     Scheduler::adopt_boot_thread(boot_stack);
 }
 

@@ -88,6 +88,7 @@ public:
 private:
     friend class Scheduler;
     friend class ThreadTable;
+    friend struct Threads;
     friend struct RunQueue;
     template<typename T, typename... Arguments> friend Result<RefPtr<T>> make_ref(Arguments&&...);
     Thread() = default;

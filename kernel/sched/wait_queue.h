@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/chain.h"
+#include "base/component.h"
 #include "base/result.h"
 #include "sync/spin_lock.h"
 
@@ -104,7 +105,7 @@ public:
     bool is_held_by_current_thread() const;
 
 private:
-    void lock_slow();
+    friend struct ContendedMutex;
     static constexpr u32 k_free = 0;
     static constexpr u32 k_held = 1;
     static constexpr u32 k_contended = 2; // held, and somebody may sleep
@@ -112,6 +113,13 @@ private:
     std::atomic<Thread*> m_owner { nullptr };
     WaitQueue m_waiters;
 };
+
+/// What a mutex needs once there is a second thread to want it.
+struct ContendedMutexPart {
+    void (*lock)(Mutex& mutex);
+    void (*wake_next)(Mutex& mutex);
+};
+ER_DECLARE_PART(ContendedMutexPart, contended_mutex);
 
 /// The primitive below wait_until(): marks the current thread as about to sleep, before it goes on its queues, so that
 /// no wake-up from now on is lost ...

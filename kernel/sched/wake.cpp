@@ -35,6 +35,7 @@ bool Scheduler::is_interrupted(Thread& thread)
 
 Result<> Scheduler::block(Thread& thread, Nanoseconds deadline)
 {
+    ER_NEEDS(futexes); // who sleeps for other reasons can sleep for a futex, too
     if (thread.m_interruptible) {
         bool cancelled = thread.m_signals.interrupt_next_wait.load(std::memory_order_relaxed)
             && thread.m_signals.interrupt_next_wait.exchange(false);
@@ -100,58 +101,9 @@ void Scheduler::wake(Thread& thread)
     }
 }
 
-u32 Scheduler::choose_cpu(const Thread& thread)
-{
-    CpuMask allowed = thread.affinity() & s_online.load(std::memory_order_relaxed);
-    if (allowed == 0)
-        allowed = s_online.load(std::memory_order_relaxed);
-    u32 last = thread.m_cpu.load(std::memory_order_relaxed);
-    // Whoever wakes is often about to wait: then its processor is the nearest, and has the data in its cache. If it
-    // goes on instead, an idle one comes and takes the thread (timer_interrupt()).
-    const arch::PerCpu& here = arch::this_cpu();
-    if (here.interrupt_depth == 0 && (allowed >> here.id & 1) != 0
-        && this_queue().count.load(std::memory_order_relaxed) == 0)
-        return here.id;
-    CpuMask idle = s_idle.load(std::memory_order_relaxed) & allowed;
-    if (idle != 0) {
-        u32 cpu = (idle >> last & 1) != 0 ? last : static_cast<u32>(std::countr_zero(idle));
-        s_idle.fetch_and(~(CpuMask { 1 } << cpu), std::memory_order_relaxed); // the next one goes elsewhere
-        return cpu;
-    }
-    return (allowed >> last & 1) != 0 ? last : static_cast<u32>(std::countr_zero(allowed));
-}
-
-void Scheduler::enqueue(Thread& thread, bool woken)
-{
-    bool enabled = arch::disable_interrupts();
-    u32 cpu = choose_cpu(thread);
-    RunQueue& queue = queue_of(cpu);
-    bool is_fresh = woken && !has_used_slice(thread);
-    if (!is_fresh)
-        thread.m_slice_left = slice_of(thread);
-    queue.lock.lock();
-    // Who slept comes first as long as it has used less than its share. A wake-up by an interrupt is news from outside:
-    // it doesn't wait for the running slice to end.
-    bool preempts = thread.priority() != 0;
-    if (is_fresh && arch::this_cpu().interrupt_depth != 0)
-        preempts = queue.preempt_fair = true;
-    bool was_empty = queue.count.load(std::memory_order_relaxed) == 0;
-    queue.push(thread, is_fresh && thread.priority() == 0);
-    queue.lock.unlock();
-    bool is_remote = cpu != arch::this_cpu().id;
-    if (preempts || (is_remote && was_empty)) {
-        request_reschedule(cpu);
-    } else if (was_empty) {
-        if (s_idle.load(std::memory_order_relaxed) != 0)
-            queue.spread_at = arch::now() + k_spread_delay;
-        program_timer(queue);
-    }
-    if (enabled)
-        arch::enable_interrupts();
-}
-
 void Scheduler::request_reschedule(u32 cpu)
 {
+    ER_NEEDS(switching);
     queue_of(cpu).cpu->pending.fetch_or(arch::k_pending_reschedule, std::memory_order_relaxed);
     if (auto* send = s_send_reschedule.load(std::memory_order_relaxed); send && cpu != arch::this_cpu().id)
         send(cpu);
@@ -159,6 +111,7 @@ void Scheduler::request_reschedule(u32 cpu)
 
 void Scheduler::notify_signal(Thread& thread)
 {
+    ER_NEEDS(futexes);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (thread.m_interruptible)
         wake(thread);

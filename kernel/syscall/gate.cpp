@@ -70,7 +70,7 @@
             const eremite::SyscallRecord* record;                                                                      \
             NATIVE_LOAD_RECORD(name, record);                                                                          \
             const std::array<long, 6> arguments { GATE_ARGUMENTS##arity };                                             \
-            if (eremite::gate_is_pending())                                                                            \
+            if (__eremite_trace_enter && eremite::gate_is_pending())                                                   \
                 __eremite_trace_enter(record, arguments.data());                                                       \
             return __eremite_call_on_kernel_stack(reinterpret_cast<void*>(body), arguments[0], arguments[1]);          \
         }                                                                                                              \
@@ -131,6 +131,14 @@
 
 #pragma clang diagnostic ignored "-Wunused-parameter"
 
+#if EREMITE_ISOLATION == 0
+// Not there unless strace is in the image.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpointer-bool-conversion"
+extern "C" [[gnu::weak]] void __eremite_trace_enter(const eremite::SyscallRecord*, const long*);
+extern "C" [[gnu::weak]] void __eremite_trace_exit(const eremite::SyscallRecord*, const long*, long);
+#endif
+
 namespace eremite {
 #if EREMITE_ISOLATION == 0
 [[gnu::always_inline]] static inline bool gate_is_pending()
@@ -144,7 +152,8 @@ template<typename... Arguments>
 [[gnu::noinline]] static long finish_pending(const SyscallRecord* record, long result, Arguments... registers)
 {
     const std::array<long, 6> arguments { registers... };
-    __eremite_trace_exit(record, arguments.data(), result);
+    if (__eremite_trace_exit)
+        __eremite_trace_exit(record, arguments.data(), result);
     return __eremite_finish_call(record, result);
 }
 #endif

@@ -36,6 +36,7 @@ static_assert(sizeof(SyscallRecord) == 12);
 extern "C" {
 #pragma GCC visibility push(hidden)
 /// Called with the six argument registers of a traced call, before it (for those that don't return) and after it.
+/// Defined by syscall/strace.cpp, which is in the image only if something asks for it: callers refer to them weakly.
 void __eremite_trace_enter(const eremite::SyscallRecord* record, const long* arguments);
 void __eremite_trace_exit(const eremite::SyscallRecord* record, const long* arguments, long result);
 /// The way out of a call when something is pending: signals, and in `none` the trace. Returns the result.

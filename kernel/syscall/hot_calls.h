@@ -3,6 +3,7 @@
 #pragma once
 
 #include "arch/paging.h"
+#include "base/component.h"
 #include "file/file.h"
 #include "sched/futex.h"
 #include "syscall/sys_file.h"
@@ -17,6 +18,7 @@ template<auto Function> inline constexpr auto k_gate_function = Function;
 
 [[gnu::always_inline]] inline Result<long> read_now(int fd, UserPointer<u8> buffer, usize count)
 {
+    ER_NEEDS(terminal);
     [[clang::always_inline]] return BorrowedFile::with(
         fd, [=](File& file) __attribute__((always_inline)) -> Result<long> {
             // An access mode of 3 is for neither reading nor writing.

@@ -1,7 +1,9 @@
 #include "syscall/strace.h"
 
 #include "abi/fs.h"
+#include "base/component.h"
 #include "base/format.h"
+#include "boot/options.h"
 #include "device/console.h"
 #include "sched/thread.h"
 #include "syscall/gate.h"
@@ -196,17 +198,21 @@ bool never_returns(std::string_view name)
     return name == "exit" || name == "exit_group" || name == "unmapself";
 }
 
-bool is_traced()
+} // namespace
+
+namespace {
+
+/// On the boot processor, before there are others: they take over what is pending here.
+Result<> init_strace()
 {
-    return (arch::this_cpu().pending.load(std::memory_order_relaxed) & arch::k_pending_trace) != 0;
+    if (boot_option("strace"))
+        arch::this_cpu().pending.fetch_or(arch::k_pending_trace);
+    return {};
 }
 
 } // namespace
 
-void enable_strace()
-{
-    arch::this_cpu().pending.fetch_or(arch::k_pending_trace);
-}
+ER_COMPONENT(strace, Stage::Late, init_strace);
 
 } // namespace eremite
 

@@ -87,6 +87,7 @@ template<typename Move> Result<long> move_at(std::span<const abi::IoVector> vect
 
 Result<long> sys_readv(int fd, UserPointer<abi::IoVector> vectors, usize count)
 {
+    ER_NEEDS(terminal);
     BorrowedFile file(fd);
     TRY(check_readable(file));
     Vectors copied;
@@ -139,6 +140,7 @@ Result<long> sys_pwritev(int fd, UserPointer<abi::IoVector> vectors, usize count
 
 Result<long> sys_preadv2(int fd, UserPointer<abi::IoVector> vectors, usize count, i64 low, u64, u32 flags)
 {
+    ER_NEEDS(terminal);
     if (low < -1)
         return Errno::EINVAL;
     // RWF_HIPRI (1) is a hint; the others say nothing of reading, except NOWAIT, which no file here promises.

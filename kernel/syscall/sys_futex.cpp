@@ -1,80 +1,65 @@
 #include "syscall/sys_futex.h"
 
-#include "sched/clock.h"
+#include "arch/clock.h"
+#include "arch/cpu.h"
+#include "boot/boot_info.h"
 #include "sched/exit.h"
 #include "sched/futex.h"
 #include "syscall/hot_calls.h"
 #include "syscall/time_argument.h"
-#include <array>
+#include <algorithm>
 
 namespace eremite {
 
 namespace {
 
-[[gnu::noinline]] Result<long> wait(
-    u64 address, int operation, u32 value, UserPointer<abi::TimeSpec> timeout, u32 bitset, bool is_absolute)
+/// Waits until `time` has passed since boot (absolute) or since now. In an image without a clock, where nobody can tell
+/// what time it is, it waits for as many cycles as that takes the fastest of processors: never less than `time`.
+void pass_time(Nanoseconds time, bool is_absolute)
 {
-    bool realtime = (operation & abi::k_futex_clock_realtime) != 0;
-    Nanoseconds deadline = Nanoseconds::max();
-    if (!timeout.is_null()) {
-        deadline = TRY(to_nanoseconds(TRY(timeout.read())));
-        if (deadline != Nanoseconds::max()) {
-            if (!is_absolute)
-                deadline = monotonic_now() + deadline;
-            else if (realtime)
-                deadline = monotonic_now() + (deadline - realtime_now());
-        }
+    constexpr i64 most_cycles_per_nanosecond = 8;
+    u64 start = is_absolute ? boot_info().entry_cycles : arch::cycle_counter();
+    u64 cycles
+        = static_cast<u64>(std::min(time.value(), INT64_MAX / most_cycles_per_nanosecond) * most_cycles_per_nanosecond);
+    if (ER_HAS_PART(clock)) {
+        Nanoseconds end = is_absolute ? time : ER_PART(clock).now() + time;
+        while (ER_PART(clock).now() < end)
+            arch::relax();
+    } else {
+        while (arch::cycle_counter() - start < cycles)
+            arch::relax();
     }
-    Result<> result = futex_wait(address, value, bitset, deadline);
-    if (result.is_error()) {
-        // Of all futex operations this one alone is made again after a signal, and not with a timeout: that would begin
-        // anew. So it isn't said with RESTARTS, which would keep the arguments of each call.
-        if (result.error() == Errno::EINTR && timeout.is_null()) {
-            const std::array<u64, 6> arguments { address, static_cast<u64>(operation), value, 0, 0, bitset };
-            remember_interrupted_call(arguments);
-        }
-        return result.error();
-    }
-    return 0;
 }
 
-/// Counts are int in Linux's interface; negative ones there mean as many as there are.
-usize to_count(u64 value)
+/// One thread alone, where nothing else sleeps and no signal can come: nobody waits whom it could wake, and only the
+/// deadline ends its own wait. There is no timer in such an image, and nobody else who wants the processor.
+Result<long> operation_alone(u64 address, int operation, u32 value, UserPointer<abi::TimeSpec> timeout)
 {
-    return static_cast<i32>(value) < 0 ? SIZE_MAX : static_cast<usize>(static_cast<u32>(value));
-}
-
-Result<long> to_long(Result<usize>&& count)
-{
-    if (count.is_error())
-        return count.error();
-    return static_cast<long>(count.value());
+    const int kind = operation & ~abi::k_futex_private_flag;
+    if (kind == abi::k_futex_wake || kind == abi::k_futex_wake_bitset)
+        return 0;
+    if (kind != abi::k_futex_wait && kind != abi::k_futex_wait_bitset)
+        return Errno::ENOSYS;
+    if (TRY(UserPointer<u32>(address).read()) != value)
+        return Errno::EAGAIN;
+    Nanoseconds time = Nanoseconds::max();
+    if (!timeout.is_null())
+        time = TRY(to_nanoseconds(TRY(timeout.read())));
+    while (time == Nanoseconds::max()) // a program that waits for itself
+        arch::wait_for_interrupt();
+    pass_time(time, kind == abi::k_futex_wait_bitset);
+    return Errno::ETIMEDOUT;
 }
 
 } // namespace
 
 Result<long> futex_operation(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)
 {
-    UserPointer<abi::TimeSpec> timeout(timeout_or_count);
-    switch (operation & ~(abi::k_futex_private_flag | abi::k_futex_clock_realtime)) {
-    case abi::k_futex_wake:
-        // Linux wakes one even for a count of 0.
-        return to_long(futex_wake(address, value == 0 ? 1 : to_count(value)));
-    case abi::k_futex_wait:
-        return wait(address, operation, value, timeout, abi::k_futex_bitset_match_any, false);
-    case abi::k_futex_wait_bitset:
-        return wait(address, operation, value, timeout, third, true);
-    case abi::k_futex_wake_bitset:
-        return to_long(futex_wake(address, to_count(value), third));
-    case abi::k_futex_requeue:
-        return to_long(futex_requeue(address, second, to_count(value), to_count(timeout_or_count), nullptr));
-    case abi::k_futex_cmp_requeue:
-        return to_long(futex_requeue(address, second, to_count(value), to_count(timeout_or_count), &third));
-    case abi::k_futex_wake_op:
-        return to_long(futex_wake_operation(address, second, to_count(value), to_count(timeout_or_count), third));
-    default:
-        return Errno::ENOSYS;
-    }
+    if (ER_HAS_PART(futexes)) [[likely]]
+        return ER_PART(futexes).operation(address, operation, value, timeout_or_count, second, third);
+    if ((address & 3) != 0)
+        return Errno::EINVAL;
+    return operation_alone(address, operation, value, UserPointer<abi::TimeSpec>(timeout_or_count));
 }
 
 Result<long> sys_futex(u64 address, int operation, u32 value, u64 timeout_or_count, u64 second, u32 third)

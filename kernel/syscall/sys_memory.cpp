@@ -66,21 +66,10 @@ Result<> check_flags(u32 flags)
 
 Result<> name_file(MapRequest& request, int fd, u64 offset)
 {
-    request.file = TRY(fd_table().get(fd));
-    bool writes = request.shared && (request.protection & abi::k_prot_write) != 0;
-    if (!request.file->is_readable() || (writes && !request.file->is_writable()))
-        return Errno::EACCES;
-    const bool is_sealed = request.shared && request.file->is_write_sealed();
-    if (writes && is_sealed)
-        return Errno::EPERM;
-    u64 end;
-    if (__builtin_add_overflow(offset, request.length, &end) || end > INT64_MAX)
-        return Errno::EOVERFLOW;
-    request.object = TRY(request.file->memory_object());
-    request.kind = MappingKind::File;
-    request.offset = offset;
-    request.may_write = request.file->is_writable() && !is_sealed;
-    return {};
+    if (ER_HAS_PART(file_mappings))
+        return ER_PART(file_mappings).name(request, fd, offset);
+    TRY(fd_table().get(fd));
+    return Errno::ENODEV; // of no file in this image there is more than the way to write to it
 }
 
 } // namespace

@@ -175,12 +175,14 @@ Result<long> wait_for_events(int fd, UserPointer<abi::EpollEvent> events, int co
 
 Result<long> sys_poll(UserPointer<abi::PollFd> fds, u32 count, int timeout)
 {
+    ER_NEEDS(terminal);
     return poll_files(fds, count, deadline_after(timeout));
 }
 
 Result<long> sys_ppoll(
     UserPointer<abi::PollFd> fds, u32 count, UserPointer<abi::TimeSpec> timeout, UserPointer<u64> mask, usize mask_size)
 {
+    ER_NEEDS(terminal);
     const Nanoseconds deadline = TRY(deadline_after(timeout));
     return with_mask(mask, mask_size, [&] { return poll_files(fds, count, deadline); });
 }
@@ -188,6 +190,7 @@ Result<long> sys_ppoll(
 Result<long> sys_select(int count, UserPointer<u64> readable, UserPointer<u64> writable, UserPointer<u64> special,
     UserPointer<abi::TimeVal> timeout)
 {
+    ER_NEEDS(terminal);
     Nanoseconds deadline = Nanoseconds::max();
     if (timeout) {
         // Linux takes more than a second's worth of microseconds.
@@ -210,6 +213,7 @@ Result<long> sys_select(int count, UserPointer<u64> readable, UserPointer<u64> w
 Result<long> sys_pselect6(int count, UserPointer<u64> readable, UserPointer<u64> writable, UserPointer<u64> special,
     UserPointer<abi::TimeSpec> timeout, UserPointer<u64> mask_and_size)
 {
+    ER_NEEDS(terminal);
     const Nanoseconds deadline = TRY(deadline_after(timeout));
     UserPointer<u64> mask;
     usize mask_size = 0;
@@ -236,6 +240,7 @@ Result<long> sys_epoll_create1(u32 flags)
 
 Result<long> sys_epoll_ctl(int epoll_fd, int operation, int fd, UserPointer<abi::EpollEvent> event)
 {
+    ER_NEEDS(terminal);
     abi::EpollEvent wanted {};
     if (operation != abi::k_epoll_ctl_del)
         wanted = TRY(event.read());

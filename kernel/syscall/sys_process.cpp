@@ -3,6 +3,7 @@
 #include "arch/context.h"
 #include "base/log.h"
 #include "sched/process.h"
+#include "sched/run_queue.h"
 #include "sched/scheduler.h"
 #include <algorithm>
 
@@ -35,7 +36,8 @@ Result<long> sys_exit(int status)
     // The last thread's end is the process's, with its status.
     if (ThreadTable::application_thread_count() == 1)
         exit_process(status);
-    exit_current_thread();
+    ER_PART(threads).exit();
+    __builtin_unreachable();
 }
 
 Result<long> sys_exit_group(int status)

@@ -45,7 +45,7 @@ Result<long> sys_getrandom(UserPointer<u8> buffer, usize length, u32 flags)
     std::array<u8, 256> bytes;
     for (usize done = 0; done < length;) {
         auto part = std::span(bytes).first(std::min(length - done, bytes.size()));
-        random_fill(part);
+        random_fill_long(part);
         auto result = rest.subspan(done).copy_from_kernel(part);
         std::ranges::fill(part, u8 { 0 });
         asm volatile("" : : "r"(bytes.data()) : "memory");

@@ -1,7 +1,7 @@
 #include "syscall/sys_signal.h"
 
 #include "base/component.h"
-#include "file/console_file.h"
+#include "file/terminal.h"
 #include "sched/clock.h"
 #include "sched/process.h"
 #include "sched/signal.h"
@@ -70,7 +70,7 @@ Result<long> sys_rt_sigaction(
     int number, UserPointer<abi::SignalAction> action, UserPointer<abi::SignalAction> old, usize set_size)
 {
     ER_NEEDS(power_button); // sends SIGTERM
-    ER_NEEDS(standard_files); // the console sends SIGINT
+    ER_NEEDS(terminal); // sends SIGINT
     TRY(check_set_size(set_size));
     abi::SignalAction previous = TRY(signal_action(number));
     if (!action.is_null()) {

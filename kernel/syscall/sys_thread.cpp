@@ -68,6 +68,7 @@ Result<long> sys_clone_thread(UserPointer<CloneArguments> pointer)
     CloneArguments arguments = TRY(pointer.read());
     if ((arguments.flags & needed) != needed)
         return sys_fork();
+    ER_NEEDS(futexes);
     ER_NEEDS(processors); // those beside the first are started only for programs with threads
     g_application_thread_exit.store(end_application_thread, std::memory_order_relaxed);
     g_multithreaded.store(true, std::memory_order_relaxed);

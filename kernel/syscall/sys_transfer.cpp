@@ -113,6 +113,7 @@ Result<> check_pair(const BorrowedFile& in, const BorrowedFile& out)
 
 Result<long> sys_sendfile(int out_fd, int in_fd, UserPointer<i64> offset, usize count)
 {
+    ER_NEEDS(terminal);
     BorrowedFile in(in_fd);
     BorrowedFile out(out_fd);
     TRY(check_pair(in, out));
@@ -156,6 +157,7 @@ Result<long> sys_copy_file_range(
 Result<long> sys_splice(
     int in_fd, UserPointer<i64> in_offset, int out_fd, UserPointer<i64> out_offset, usize count, u32 flags)
 {
+    ER_NEEDS(terminal);
     constexpr u32 nonblocking = 2;
     if ((flags & ~15u) != 0)
         return Errno::EINVAL;

@@ -47,6 +47,8 @@ struct BuildOptions {
     bool lto = false;
     /// The image holds the file systems for disks, whether or not it reaches mount(2).
     bool disk = false;
+    /// Whether the image can trace system calls.
+    bool strace = false;
     bool quiet = false;
 };
 

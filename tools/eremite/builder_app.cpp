@@ -38,6 +38,8 @@ Strings link_flags(Target target, const BuildOptions* options, const Path& packe
         flags.push_back("-flto");
     if (options && options->disk)
         flags.push_back("-Wl,-u,__eremite_component_ext");
+    if (options && options->strace)
+        flags.push_back("--strace");
     if (!packed.empty())
         flags.push_back(packed.string());
     return flags;
@@ -173,16 +175,16 @@ Path build_source_file(const App& app, const BuildOptions& options)
     fingerprint.add_tree(app.path);
     fingerprint.add_tree(library_folder(options.target) / "liberemite.a");
     fingerprint.add_tree(build_folder(options.target.arch) / "sdk.stamp");
-    fingerprint.add(options.lto ? "lto" : "");
     const auto packed = packed_object(app, options, folder / "packed");
     if (!packed.empty())
         fingerprint.add_tree(packed);
-    const auto stamp = folder / "eremite.stamp";
-    if (fs::exists(output) && fingerprint.matches(stamp))
-        return output;
     Strings flags { "-O2", "-g" };
     for (const auto& flag : link_flags(options.target, &options, packed))
         flags.push_back(flag);
+    fingerprint.add(join(flags, " "));
+    const auto stamp = folder / "eremite.stamp";
+    if (fs::exists(output) && fingerprint.matches(stamp))
+        return output;
     const auto log = folder / "build.log";
     if (!compile(options.target, { app.path }, flags, output, log))
         throw Failure(trim(read_file(log)));
@@ -204,6 +206,7 @@ Path build_recipe(const App& app, const BuildOptions& options)
     const auto packed = packed_object(app, options, Path(folder.string() + ".packed"));
     if (!packed.empty())
         fingerprint.add_tree(packed);
+    fingerprint.add(join(link_flags(options.target, &options, packed), " "));
     const auto stamp = Path(folder.string() + ".stamp");
     if (fs::exists(output) && fingerprint.matches(stamp))
         return output;

@@ -20,6 +20,7 @@ struct BuildArguments {
     bool lto = false;
     bool verify = false;
     bool disk = false;
+    bool strace = false;
 };
 
 void build(const BuildArguments& arguments)
@@ -31,6 +32,7 @@ void build(const BuildArguments& arguments)
     options.program = arguments.program;
     options.lto = arguments.lto;
     options.disk = arguments.disk;
+    options.strace = arguments.strace;
     if (!arguments.root.empty()) {
         if (!fs::exists(arguments.root))
             fail("--root {}: there is no such file or folder", arguments.root);
@@ -69,6 +71,7 @@ void add_build_command(CLI::App& app, int& status)
     command->add_flag("--verify", arguments->verify,
         "take out key-changing instructions that are there by chance, refuse others; always so with mpk");
     command->add_flag("--disk", arguments->disk, "the image can mount ext2, ext3 and ext4 file systems on disks");
+    command->add_flag("--strace", arguments->strace, "an image that can print its system calls (kernel option strace)");
     command->callback([arguments, &status] {
         build(*arguments);
         status = 0;

@@ -31,15 +31,17 @@ std::span<const std::uint8_t> bytes_of(const std::string& text)
     return { reinterpret_cast<const std::uint8_t*>(text.data()), text.size() };
 }
 
+/// What is left is what a monitor or the loader maps.
 Bytes stripped(const Path& image)
 {
     const ScratchFolder scratch;
     const auto copy = scratch.path() / "stripped";
-    output_of({ "llvm-objcopy-19", "--strip-all", image.string(), copy.string() });
+    output_of({ "llvm-objcopy-19", "--strip-all", "--strip-sections", image.string(), copy.string() });
     return read_bytes(copy);
 }
 
-/// The ELF file without symbols, and beside it what one needs to know to boot it.
+/// The ELF file without symbols and section headers, which nobody who boots it reads, and beside it what one needs to
+/// know to boot it.
 void write_elf(const Path& image, Arch arch, const Path& output)
 {
     const auto content = stripped(image);

@@ -42,6 +42,7 @@ int run_app(RunArguments& arguments, const Strings& words)
         = arguments.isolation.empty() ? default_isolation(vm.arch) : isolation_named(arguments.isolation);
     build.program = arguments.program;
     build.lto = arguments.lto;
+    build.strace = vm.strace;
     build.quiet = arguments.quiet;
     // FILE alone is a device; FILE:/TARGET is to be mounted.
     build.disk = std::ranges::any_of(vm.disks, [](const std::string& disk) { return disk.contains(":/"); });
@@ -86,7 +87,7 @@ void add_run_command(CLI::App& app, int& status)
         ->allow_extra_args(false);
     command->add_option("--console", arguments->console, "serial (default) or virtio")
         ->check(CLI::IsMember({ "serial", "virtio" }));
-    command->add_flag("--strace", vm.strace, "print each system call");
+    command->add_flag("--strace", vm.strace, "print each system call (an ELF file must have been built with --strace)");
     command->add_flag("--boot-trace", vm.boot_trace, "print the stages of the boot");
     command->add_flag("--gdb", vm.gdb, "wait for gdb on port 1234 before the first instruction");
     command->add_option("--append", vm.append, "further kernel options, as in docs/boot.md");

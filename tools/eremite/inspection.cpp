@@ -235,7 +235,7 @@ std::uint64_t Inspection::stripped_size() const
 {
     const ScratchFolder scratch;
     const auto copy = scratch.path() / "stripped";
-    output_of({ "llvm-objcopy-19", "--strip-all", m_elf.path().string(), copy.string() });
+    output_of({ "llvm-objcopy-19", "--strip-all", "--strip-sections", m_elf.path().string(), copy.string() });
     return fs::file_size(copy);
 }
 

@@ -350,7 +350,7 @@ private:
         if (m_options.gdb)
             words.push_back("nokaslr");
         if (::isatty(0) == 0)
-            words.push_back("console=noecho");
+            words.push_back("console=pipe");
         if (!m_options.isolation.empty())
             words.push_back("isolation=" + m_options.isolation);
         if (!m_options.append.empty())

@@ -116,6 +116,45 @@ int guest_status(const VmPlan& plan, const VmOptions& options, int qemu_status)
     return k_no_status;
 }
 
+bool write_all(int file, std::string_view bytes)
+{
+    while (!bytes.empty()) {
+        const auto count = ::write(file, bytes.data(), bytes.size());
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return false;
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return true;
+}
+
+/// Standard input that is no terminal, as `console=pipe` has it (docs/boot.md): a byte of 16 before itself and before
+/// the 4 that says that it has ended. Runs by itself until then, or until the tool ends.
+void feed_input(int to)
+{
+    std::thread([to] {
+        constexpr char escape = 16;
+        char chunk[4096];
+        while (true) {
+            const auto count = ::read(0, chunk, sizeof chunk);
+            if (count < 0 && errno == EINTR)
+                continue;
+            if (count <= 0)
+                break;
+            std::string bytes;
+            for (const char byte : std::string_view(chunk, static_cast<std::size_t>(count))) {
+                if (byte == escape)
+                    bytes += escape;
+                bytes += byte;
+            }
+            if (!write_all(to, bytes))
+                return;
+        }
+        write_all(to, { "\x10\x04", 2 }); // and stays open: for QEMU its end would be the terminal's
+    }).detach();
+}
+
 /// Passes console bytes until the machine ends, it is stopped, or time is up.
 int relay_until_end(Child& qemu, int console, const Path& image, double timeout_seconds)
 {
@@ -193,8 +232,16 @@ int run_machine(const Path& image, const Strings& arguments, const VmOptions& op
     int console[2];
     if (::pipe2(console, O_CLOEXEC) != 0)
         fail("pipe: {}", std::strerror(errno));
-    auto qemu = Child::start({ .arguments = plan.arguments, .inherit_input = true }, { -1, console[1], -1 }, false);
+    int input[2] { -1, -1 };
+    if (::isatty(0) == 0 && ::pipe2(input, O_CLOEXEC) != 0)
+        fail("pipe: {}", std::strerror(errno));
+    auto qemu
+        = Child::start({ .arguments = plan.arguments, .inherit_input = true }, { input[0], console[1], -1 }, false);
     ::close(console[1]);
+    if (input[0] >= 0) {
+        ::close(input[0]);
+        feed_input(input[1]);
+    }
     const int status = relay_until_end(qemu, console[0], image, options.timeout_seconds);
     ::close(console[0]);
     return status < 0 ? -status : guest_status(plan, options, status);

@@ -65,11 +65,13 @@ void initialize_timer_interrupt()
 
 Nanoseconds now()
 {
+    ER_NEEDS(clock);
     return s_conversion.at(cycle_counter() - s_conversion.base_cycles);
 }
 
 ClockConversion clock_conversion()
 {
+    ER_NEEDS(clock);
     return s_conversion;
 }
 
@@ -102,5 +104,7 @@ i64 boot_wall_seconds()
     u32 seconds = *static_cast<volatile u32*>(registers.value());
     return static_cast<i64>(seconds) - now().seconds();
 }
+
+ER_DEFINE_PART(ClockPart, clock, initialize_clock, now)
 
 } // namespace eremite::arch

@@ -413,7 +413,6 @@ const DeviceTree& device_tree()
         table_at(g_table_roots[0])[Format::index(VirtualAddress(here), 3)] = 0;
     invalidate_all();
     BootInfo& info = s_boot_info;
-    info.protocol = "Image";
     std::span<const u8> blob(reinterpret_cast<const u8*>(address_layout().direct_map + info.device_tree.start.value()),
         info.device_tree.length);
     s_device_tree.move_to(blob);

@@ -14,6 +14,10 @@
     hint #34 // bti c
     .endm
 
+    // Not there unless strace is in the image: then nothing is ever traced.
+    .weak __eremite_trace_enter
+    .weak __eremite_trace_exit
+
 #if EREMITE_ISOLATION != 0
     function __eremite_gate
     stp x29, x30, [sp, #-16]!

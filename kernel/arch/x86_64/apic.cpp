@@ -158,11 +158,14 @@ void send_interrupt(u32 apic_id, u32 vector, Delivery delivery)
 
 void set_timer(Nanoseconds deadline)
 {
+    ER_NEEDS(local_apic);
     bool enabled = disable_interrupts();
     native_cpu().timer_deadline = deadline;
     program_timer();
     if (enabled)
         enable_interrupts();
 }
+
+ER_DEFINE_PART(LocalApicPart, local_apic, initialize_local_apic, local_apic_id, acknowledge_interrupt)
 
 } // namespace eremite::arch

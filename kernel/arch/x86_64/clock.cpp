@@ -190,7 +190,7 @@ u64 measured_rate()
     return multiply_divide(s_reference.last_tsc - s_reference.tsc, k_pit_rate, std::max<u64>(s_reference.ticks, 1));
 }
 
-void refine()
+[[clang::minsize]] void refine()
 {
     bool enabled = disable_interrupts();
     if (!s_refining.exchange(true, std::memory_order_acquire)) {
@@ -225,7 +225,7 @@ void start_clock_reference()
     s_reference = { .tsc = tsc, .last_tsc = tsc, .ticks = 0, .last_count = count };
 }
 
-void initialize_clock()
+[[clang::minsize]] void initialize_clock()
 {
     u64 start = boot_info().entry_cycles;
     u64 multiplier = kvm_multiplier();
@@ -249,6 +249,7 @@ void initialize_clock()
 
 Nanoseconds now()
 {
+    ER_NEEDS(clock);
     u64 tsc = cycle_counter();
     ClockConversion conversion = s_conversion.read();
     if (tsc - conversion.base_cycles >= conversion.valid_for) [[unlikely]] {
@@ -263,6 +264,7 @@ Nanoseconds now()
 
 ClockConversion clock_conversion()
 {
+    ER_NEEDS(clock);
     return s_conversion.read();
 }
 
@@ -273,6 +275,7 @@ void set_clock_listener(void (*listener)())
 
 u64 counter_at(Nanoseconds time)
 {
+    ER_NEEDS(clock);
     ClockConversion conversion = s_conversion.read();
     u64 wanted = static_cast<u64>(std::max<i64>(time.value(), 0));
     u64 base = static_cast<u64>(conversion.at(0).value());
@@ -345,5 +348,7 @@ i64 boot_wall_seconds()
     i64 seconds = rtc_seconds();
     return seconds == 0 ? 0 : seconds - now().seconds();
 }
+
+ER_DEFINE_PART(ClockPart, clock, initialize_clock, now)
 
 } // namespace eremite::arch

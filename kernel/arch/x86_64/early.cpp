@@ -341,7 +341,6 @@ void set_early_entry(u64 address, u64 entry)
     __stack_chk_guard = early_random() & ~u64 { 0xff }; // its first byte is 0: no string can read or write over it
     adopt_boot_processor();
     BootInfo& info = s_boot_info;
-    info.protocol = "PVH";
 
     std::span<char> copy(
         reinterpret_cast<char*>(s_boot_memory.take_pages((info.command_line.size() + k_page_size) / k_page_size)),

@@ -4,6 +4,10 @@
 #define PERCPU_STACK %gs:8
 #define PERCPU_PENDING %gs:24
 
+    // Not there unless strace is in the image: then nothing is ever traced.
+    .weak __eremite_trace_enter
+    .weak __eremite_trace_exit
+
 #if EREMITE_ISOLATION == 2
 #include "rights.inc"
     // RAX: the call's entry in eremite_calls (native/gate.h); arguments as above. Whatever RAX is, what gets called is the

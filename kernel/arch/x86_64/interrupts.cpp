@@ -121,14 +121,17 @@ void initialize_interrupts(const BootInfo&)
     // The legacy controllers' vectors collide with exceptions, and nobody listens to them.
     out8(0x21, 0xff);
     out8(0xa1, 0xff);
-    initialize_local_apic();
-    this_cpu().hardware_id = local_apic_id();
     set_cpu(0, this_cpu());
+    if (!ER_HAS_PART(local_apic))
+        return;
+    ER_PART(local_apic).initialize();
+    this_cpu().hardware_id = ER_PART(local_apic).id();
     set_vector_handler(k_vector_reschedule, on_reschedule, nullptr);
 }
 
 Result<MsiMessage> bind_message_interrupt(u32, u32 cpu, InterruptHandler handler, void* context)
 {
+    ER_NEEDS(local_apic);
     PerCpu* target = cpu_by_number(cpu);
     if (!target)
         return Errno::EINVAL;
@@ -140,6 +143,7 @@ Result<MsiMessage> bind_message_interrupt(u32, u32 cpu, InterruptHandler handler
 
 Result<> bind_wired_interrupt(u32 line, Trigger trigger, InterruptHandler handler, void* context)
 {
+    ER_NEEDS(local_apic);
     if (line >= k_line_limit)
         return Errno::EINVAL;
     // The IOAPIC has the PIT at line 2, where the legacy controllers cascade.

@@ -61,7 +61,7 @@ Result<> early_console_enable_input(void (*handler)())
     TRY(bind_wired_interrupt(
         4, Trigger::EdgeRising, [](void* context) { reinterpret_cast<void (*)()>(context)(); },
         reinterpret_cast<void*>(handler)));
-    out8(k_serial + 2, 0x07); // FIFOs on, empty; an interrupt for each byte
+    // The FIFOs stay off: turning them on drops a byte that has come already.
     out8(k_serial + 4, 0x0b); // DTR, RTS, and OUT2, which lets interrupts through
     out8(k_serial + 1, 0x01); // received data
     return {};

@@ -222,6 +222,7 @@ static void processor_main()
     write_cr3(s_start.root);
     PerCpu& cpu = *s_start.cpu;
     load_processor_state(cpu, *s_start.native);
+    ER_NEEDS(local_apic);
     initialize_local_apic();
     auto* entry = s_start.entry;
     void* argument = s_start.argument;

@@ -192,7 +192,7 @@ TrapFrame* handle_interrupt(TrapFrame& frame)
     if (handler.function)
         handler.function(handler.context);
     if (frame.vector >= k_first_device_vector && frame.vector != k_vector_spurious)
-        acknowledge_interrupt();
+        ER_PART(local_apic).acknowledge();
     cpu.preempt_count -= 1;
     cpu.interrupt_depth -= 1;
     if (!has_pending_work(cpu))

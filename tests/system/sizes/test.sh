@@ -1,13 +1,14 @@
-# Ceilings for the sizes that we watch: stripped, bootable, kernel included. aarch64 may take 1.3 times as much.
-# The goal for `puts` is 65536 bytes, and it is not met: its ceiling only keeps it from growing.
+# Ceilings for the sizes that we watch: stripped, bootable, kernel included. aarch64 may take 1.3 times as much,
+# and half as much again for `puts`: there the interrupt controller and the timer are still in every image.
 # isolation: stack
 # timeout: 240
 
 "$EREMITE" inspect --arch "$ARCH" --isolation "$ISOLATION" --sizes | tee sizes
 status=0
-for pair in puts:118784 printf:266240 iostream:471040 println:655360; do
+for pair in puts:65536 printf:200704 iostream:401408 println:589824; do
     ceiling=${pair#*:}
     [ "$ARCH" = x86_64 ] || ceiling=$((ceiling * 13 / 10))
+    [ "$ARCH $pair" != "aarch64 puts:65536" ] || ceiling=98304
     size=$(awk -v name="${pair%:*}" '$1 == name { print $2 }' sizes)
     [ -n "$size" ] || { echo "FAIL: no size of ${pair%:*}"; exit 1; }
     if ((size > ceiling)); then

@@ -1,8 +1,8 @@
 // virtio-console (virtio 1.2, 5.3), one port, in the place of the serial console.
-#include "device/console.h"
 #include "arch/platform.h"
 #include "base/component.h"
 #include "base/log.h"
+#include "device/console.h"
 #include "drivers/virtio/transport.h"
 #include "sync/spin_lock.h"
 
