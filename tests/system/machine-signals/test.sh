@@ -15,7 +15,8 @@ waits_for() {
 }
 
 mkfifo keys
-"$EREMITE" run --arch "$ARCH" --timeout 100 ./events < keys > output 2>&1 &
+# Last in the command line, this has a pipe's bytes be keys again.
+"$EREMITE" run --arch "$ARCH" --timeout 100 --append console=typed ./events < keys > output 2>&1 &
 machine=$!
 exec 3> keys
 waits_for waiting output
