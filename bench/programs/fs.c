@@ -54,8 +54,9 @@ static off_t random_offset(long megabytes)
         fflush(stdout);                                                                                                \
     } while (0)
 
-/* A large file written, and read from its beginning: more than the guest's memory holds, maybe. */
-static int sequential(long megabytes)
+/* A large file written, and read from its beginning: more than the guest's memory holds, maybe.
+ * Returns it, open. */
+static int large_file(long megabytes)
 {
     int fd = open("big", O_CREAT | O_RDWR | O_TRUNC, 0644);
     if (fd < 0)
@@ -64,10 +65,7 @@ static int sequential(long megabytes)
     CASE(4, "fsync", 1, if (fsync(fd)) fail("fsync"));
     lseek(fd, 0, SEEK_SET);
     CASE(5, "read_sequential_64k", megabytes * 16, if (read(fd, s_block, 65536) != 65536) fail("read"));
-    close(fd);
-    unlink("big");
-    printf("done\n");
-    return 0;
+    return fd;
 }
 
 int main(int argc, char** argv)
@@ -81,8 +79,12 @@ int main(int argc, char** argv)
 
     if (chdir(directory))
         fail(directory);
-    if (files == 0)
-        return sequential(megabytes);
+    if (files == 0) {
+        close(large_file(megabytes));
+        unlink("big");
+        printf("done\n");
+        return 0;
+    }
     fd = open("small", O_CREAT | O_RDWR | O_TRUNC, 0644);
     if (fd < 0 || write(fd, s_block, 4096) != 4096)
         fail("small");
@@ -99,13 +101,7 @@ int main(int argc, char** argv)
     CASE(2, "read_cached_100", 2000, if (pread(fd, s_block, 100, 0) != 100) fail("pread"));
     close(fd);
 
-    fd = open("big", O_CREAT | O_RDWR | O_TRUNC, 0644);
-    if (fd < 0)
-        fail("big");
-    CASE(3, "write_sequential_64k", megabytes * 16, if (write(fd, s_block, 65536) != 65536) fail("write"));
-    CASE(4, "fsync", 1, if (fsync(fd)) fail("fsync"));
-    lseek(fd, 0, SEEK_SET);
-    CASE(5, "read_sequential_64k", megabytes * 16, if (read(fd, s_block, 65536) != 65536) fail("read"));
+    fd = large_file(megabytes);
     CASE(6, "read_random_4k", 2000, {
         off_t offset = random_offset(megabytes);
         if (pread(fd, s_block, 4096, offset) != 4096)
