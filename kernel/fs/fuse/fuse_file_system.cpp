@@ -29,6 +29,14 @@ constexpr Nanoseconds k_timeout_while_silent = Nanoseconds::from_seconds(1);
 /// A request and its answer; the pages that go with them are a page cache's, which may have to do without them.
 class FuseMessage final : public RequestMemory {
 public:
+    /// For a request of that size with its header, and so much of a reply behind the answer's. ENOMEM.
+    static Result<OwnPtr<FuseMessage>> create(usize request_size, usize reply_size)
+    {
+        auto message = TRY(make<FuseMessage>());
+        message->request = TRY(Bytes::create(request_size));
+        message->answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply_size));
+        return message;
+    }
     ~FuseMessage() override { loan.end(); }
     void on_late() override { loan.begin(); }
 
@@ -86,9 +94,7 @@ Result<usize> FuseFileSystem::call(fuse::Opcode opcode, u64 node, std::initializ
     usize size = sizeof(fuse::InHeader);
     for (std::span<const u8> part : parts)
         size += part.size();
-    OwnPtr<FuseMessage> message = TRY(make<FuseMessage>());
-    message->request = TRY(Bytes::create(size));
-    message->answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    OwnPtr<FuseMessage> message = TRY(FuseMessage::create(size, reply.size()));
     const std::span<u8> request = message->request.span();
     const std::span<u8> answer = message->answer.span();
     fuse::InHeader header;
@@ -125,9 +131,7 @@ Result<usize> FuseFileSystem::transfer(fuse::Opcode opcode, u64 node, std::span<
     std::span<const std::span<u8, k_page_size>> pages, usize length, std::span<u8> reply)
 {
     const bool is_read = opcode == fuse::Opcode::Read;
-    OwnPtr<FuseMessage> message = TRY(make<FuseMessage>());
-    message->request = TRY(Bytes::create(sizeof(fuse::InHeader) + argument.size()));
-    message->answer = TRY(Bytes::create(sizeof(fuse::OutHeader) + reply.size()));
+    OwnPtr<FuseMessage> message = TRY(FuseMessage::create(sizeof(fuse::InHeader) + argument.size(), reply.size()));
     const std::span<u8> request = message->request.span();
     const std::span<u8> answer = message->answer.span();
     fuse::InHeader header;
