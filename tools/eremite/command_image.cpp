@@ -4,6 +4,7 @@
 #include "archive.h"
 #include "builder.h"
 #include "elf_file.h"
+#include "inspection.h"
 #include "process.h"
 #include "qemu.h"
 
@@ -31,12 +32,11 @@ std::span<const std::uint8_t> bytes_of(const std::string& text)
     return { reinterpret_cast<const std::uint8_t*>(text.data()), text.size() };
 }
 
-/// What is left is what a monitor or the loader maps.
 Bytes stripped(const Path& image)
 {
     const ScratchFolder scratch;
     const auto copy = scratch.path() / "stripped";
-    output_of({ "llvm-objcopy-19", "--strip-all", "--strip-sections", image.string(), copy.string() });
+    strip_image(image, copy);
     return read_bytes(copy);
 }
 

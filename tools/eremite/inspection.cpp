@@ -231,11 +231,16 @@ std::map<std::string, ComponentSize> Inspection::components() const
     return sizes;
 }
 
+void strip_image(const Path& image, const Path& copy)
+{
+    output_of({ "llvm-objcopy-19", "--strip-all", "--strip-sections", image.string(), copy.string() });
+}
+
 std::uint64_t Inspection::stripped_size() const
 {
     const ScratchFolder scratch;
     const auto copy = scratch.path() / "stripped";
-    output_of({ "llvm-objcopy-19", "--strip-all", "--strip-sections", m_elf.path().string(), copy.string() });
+    strip_image(m_elf.path(), copy);
     return fs::file_size(copy);
 }
 

@@ -54,7 +54,7 @@ public:
     const std::vector<ImageSymbol>& symbols() const { return m_symbols; }
 
     std::map<std::string, ComponentSize> components() const;
-    /// Size of the file without symbols and debugging information.
+    /// Size of the file as strip_image() leaves it.
     std::uint64_t stripped_size() const;
     std::vector<Mitigation> mitigations() const;
     Strings system_calls() const;
@@ -85,5 +85,8 @@ private:
 std::string treemap_svg(const Inspection& inspection);
 
 std::string demangled(const std::string& name);
+
+/// Writes to `copy` what a monitor or the loader maps of the image: no symbols, no section headers.
+void strip_image(const Path& image, const Path& copy);
 
 } // namespace tool
