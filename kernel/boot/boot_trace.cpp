@@ -35,13 +35,16 @@ void print_boot_trace()
     ConsoleSink sink;
     u64 start = boot_info().entry_cycles;
     u64 total = arch::cycle_counter() - start;
-    auto microseconds = ER_HAS_PART(clock) ? static_cast<u64>(ER_PART(clock).now().microseconds()) : 0;
+    const bool has_clock = ER_HAS_PART(clock); // without one, nobody knows how long a cycle takes
+    auto microseconds = has_clock ? static_cast<u64>(ER_PART(clock).now().microseconds()) : 0;
+    // Arguments that are left over are left out.
+    const std::string_view line = has_clock ? "boot: {:12} {:12}  {}, {} us\n" : "boot: {:12} {:12}  {}\n";
     u64 previous = start;
-    format_to(sink, "boot: cycles since entry, of the stage, microseconds of it\n");
+    format_to(sink, "boot: cycles since entry, of the stage\n");
     for (const Entry& entry : std::span(s_entries).first(s_count)) {
         u64 cycles = entry.cycles - previous;
-        format_to(sink, "boot: {:12} {:12} {:8}  {}\n", entry.cycles - start, cycles,
-            total == 0 ? 0 : cycles * microseconds / total, entry.stage);
+        format_to(
+            sink, line, entry.cycles - start, cycles, entry.stage, total == 0 ? 0 : cycles * microseconds / total);
         previous = entry.cycles;
     }
 }

@@ -8,7 +8,8 @@ namespace eremite {
 
 /// Notes that `stage` is done now. Keeps the first 32.
 void boot_trace(const char* stage);
-/// Prints the stages: cycles since the first instruction, cycles of the stage, and microseconds of it.
+/// Prints the stages: cycles since the first instruction, cycles of the stage and, in an image that has a
+/// clock, microseconds of it.
 void print_boot_trace();
 
 } // namespace eremite

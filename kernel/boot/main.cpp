@@ -50,6 +50,13 @@ void initialize_components()
     }
 }
 
+/// An option that only some images serve: said of the others.
+void warn_if_left_out(std::string_view option, bool is_here, std::string_view build_option)
+{
+    if (!is_here && boot_option(option))
+        log_warning("{} is not in this image: build it with --{}", option, build_option);
+}
+
 } // namespace
 
 void kernel_main()
@@ -74,8 +81,8 @@ void kernel_main()
     arch::enable_interrupts();
     boot_trace("scheduler, address space");
     initialize_components();
-    if (boot_option("strace") && !is_traced())
-        log_warning("strace is not in this image: build it with --strace");
+    warn_if_left_out("strace", is_traced(), "strace");
+    warn_if_left_out("virtio-console", g_has_virtio_console, "console=virtio");
 
     auto stack = address_space().map_main_stack(k_main_stack_size);
     if (stack.is_error())

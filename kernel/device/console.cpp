@@ -37,6 +37,8 @@ bool ConsoleDevice::size(u16&, u16&)
 
 constinit std::atomic<void (*)()> g_console_input_handler { nullptr };
 
+constinit bool g_has_virtio_console = false;
+
 ConsoleDevice& console()
 {
     return *s_console.load(std::memory_order_acquire);

@@ -26,6 +26,9 @@ protected:
     ~ConsoleDevice() = default;
 };
 
+/// Whether the image holds a driver that could take the serial port's place.
+extern bool g_has_virtio_console;
+
 /// Input of the serial port (console_input.cpp): in the image of a program that reads.
 struct SerialInputPart {
     int (*read)();

@@ -49,6 +49,8 @@ struct BuildOptions {
     bool disk = false;
     /// Whether the image can trace system calls.
     bool strace = false;
+    /// The image holds the driver of virtio-console, which nothing in it would refer to.
+    bool virtio_console = false;
     bool quiet = false;
 };
 

@@ -40,6 +40,8 @@ Strings link_flags(Target target, const BuildOptions* options, const Path& packe
         flags.push_back("-Wl,-u,__eremite_component_ext");
     if (options && options->strace)
         flags.push_back("--strace");
+    if (options && options->virtio_console)
+        flags.push_back("--console=virtio");
     if (!packed.empty())
         flags.push_back(packed.string());
     return flags;
@@ -82,7 +84,8 @@ Path app_folder(const App& app, const BuildOptions& options)
     const bool inside = !relative.empty() && *relative.begin() != "..";
     const auto name = inside ? app.name : fmt::format("{}-{}", app.name, fingerprint.text().substr(0, 8));
     return build_folder(target.arch) / "apps"
-        / fmt::format("{}-{}{}", name, name_of(target.isolation), options.disk ? "-disk" : "");
+        / fmt::format("{}-{}{}{}", name, name_of(target.isolation), options.disk ? "-disk" : "",
+            options.virtio_console ? "-virtio-console" : "");
 }
 
 /// The programs that a ninja build links, as paths relative to its folder.

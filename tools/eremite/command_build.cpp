@@ -21,6 +21,7 @@ struct BuildArguments {
     bool verify = false;
     bool disk = false;
     bool strace = false;
+    std::string console;
 };
 
 void build(const BuildArguments& arguments)
@@ -33,6 +34,7 @@ void build(const BuildArguments& arguments)
     options.lto = arguments.lto;
     options.disk = arguments.disk;
     options.strace = arguments.strace;
+    options.virtio_console = arguments.console == "virtio";
     if (!arguments.root.empty()) {
         if (!fs::exists(arguments.root))
             fail("--root {}: there is no such file or folder", arguments.root);
@@ -72,6 +74,8 @@ void add_build_command(CLI::App& app, int& status)
         "take out key-changing instructions that are there by chance, refuse others; always so with mpk");
     command->add_flag("--disk", arguments->disk, "the image can mount ext2, ext3 and ext4 file systems on disks");
     command->add_flag("--strace", arguments->strace, "an image that can print its system calls (kernel option strace)");
+    command->add_option("--console", arguments->console, "serial (default) or virtio: an image with a driver for that")
+        ->check(CLI::IsMember({ "serial", "virtio" }));
     command->callback([arguments, &status] {
         build(*arguments);
         status = 0;

@@ -37,6 +37,7 @@ _eremite() {{
         --arch) words="x86_64 aarch64" ;;
         --isolation) words="none stack mpk" ;;
         --machine) words="pc q35 microvm virt" ;;
+        --console) words="serial virtio" ;;
         --net) words="user none tap=" ;;
         --lang) words="c cpp" ;;
         completion) words="bash" ;;

@@ -43,6 +43,7 @@ int run_app(RunArguments& arguments, const Strings& words)
     build.program = arguments.program;
     build.lto = arguments.lto;
     build.strace = vm.strace;
+    build.virtio_console = vm.virtio_console;
     build.quiet = arguments.quiet;
     // FILE alone is a device; FILE:/TARGET is to be mounted.
     build.disk = std::ranges::any_of(vm.disks, [](const std::string& disk) { return disk.contains(":/"); });
@@ -85,7 +86,9 @@ void add_run_command(CLI::App& app, int& status)
     command->add_option("--root", vm.root, "a folder, or a tar or cpio archive, that fills the root file system");
     command->add_option("--env,-e", vm.environment, "NAME=VALUE for the program's environment; repeatable")
         ->allow_extra_args(false);
-    command->add_option("--console", arguments->console, "serial (default) or virtio")
+    command
+        ->add_option(
+            "--console", arguments->console, "serial (default) or virtio (an ELF file must have been built with that)")
         ->check(CLI::IsMember({ "serial", "virtio" }));
     command->add_flag("--strace", vm.strace, "print each system call (an ELF file must have been built with --strace)");
     command->add_flag("--boot-trace", vm.boot_trace, "print the stages of the boot");

@@ -143,12 +143,14 @@ private:
         if (m_mmio)
             add("-global", "virtio-mmio.force-legacy=false");
         // Ctrl-C ends QEMU; all else passes through raw.
-        // With a virtio-console both write to the same place (early output comes by the serial port), and input goes to
-        // the one attached last.
-        add("-chardev", fmt::format("stdio,id=console,signal=on{}", m_options.virtio_console ? ",mux=on" : ""));
-        add("-serial", "chardev:console");
-        if (m_options.virtio_console) {
-            add("-echr", "0"); // no escape character in what is typed
+        add("-chardev", "stdio,id=console,signal=on");
+        if (!m_options.virtio_console) {
+            add("-serial", "chardev:console");
+        } else {
+            // The serial port, by which early output comes, writes to the same place and has no input. (QEMU's own way
+            // to share a console, mux=on, loses bytes that come in faster than the guest takes them.)
+            add("-chardev", "file,id=serial,path=/dev/stdout");
+            add("-serial", "chardev:serial");
             virtio("virtio-serial", "id=serial0");
             add("-device", "virtconsole,chardev=console");
         }
@@ -349,6 +351,8 @@ private:
             words.push_back("boot-trace");
         if (m_options.gdb)
             words.push_back("nokaslr");
+        if (m_options.virtio_console)
+            words.push_back("virtio-console");
         if (::isatty(0) == 0)
             words.push_back("console=pipe");
         if (!m_options.isolation.empty())

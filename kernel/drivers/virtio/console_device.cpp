@@ -2,6 +2,7 @@
 #include "arch/platform.h"
 #include "base/component.h"
 #include "base/log.h"
+#include "boot/options.h"
 #include "device/console.h"
 #include "drivers/virtio/transport.h"
 #include "sync/spin_lock.h"
@@ -132,9 +133,13 @@ private:
 
 Result<> initialize_console()
 {
+    g_has_virtio_console = true;
     Transport* transport = take_device(DeviceType::Console);
-    if (!transport)
+    if (!transport) {
+        if (boot_option("virtio-console"))
+            log_warning("virtio-console: this machine has none");
         return {};
+    }
     auto driver = TRY(make<ConsoleDriver>(*transport));
     TRY(driver->bring_up());
     set_console(*driver.leak());
