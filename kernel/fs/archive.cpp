@@ -113,10 +113,10 @@ ArchiveReader::Step ArchiveReader::corrupt(const char* what)
 bool ArchiveReader::take(u64 size, usize alignment, std::span<const u8>& bytes)
 {
     const u64 left = m_archive.size() - m_position;
-    if (size > left)
+    // cpio's last entry may lack its padding; a tar consists of whole blocks.
+    if (size > left || (m_format == Format::Tar && align_up(size, alignment) > left))
         return false;
     bytes = m_archive.subspan(m_position, size);
-    // The padding of the last entry may be missing.
     m_position += std::min(align_up(size, alignment), left);
     return true;
 }

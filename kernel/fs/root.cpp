@@ -1,5 +1,6 @@
 #include "fs/root.h"
 
+#include "arch/platform.h"
 #include "base/component.h"
 #include "base/log.h"
 #include "boot/boot_info.h"
@@ -23,15 +24,19 @@ namespace eremite {
 
 namespace {
 
+constexpr int k_failure_status = 134; // docs/boot.md
+
 Result<> fill_from(std::span<const u8> archive, const char* where, RamFileSystem& file_system, RamDirectory& root)
 {
     if (archive.empty())
         return {};
     const UnpackResult result = TRY(unpack_archive(archive, file_system, root));
-    if (result.error)
+    if (result.error) {
+        // A program with half of its files would do who knows what.
         log_error("files: the archive {} is corrupt at byte {}: {}", where, result.offset, result.error);
-    else
-        log_info("files: {} files from the archive {}", result.files, where);
+        arch::power_off(k_failure_status);
+    }
+    log_info("files: {} files from the archive {}", result.files, where);
     return {};
 }
 

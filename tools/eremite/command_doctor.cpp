@@ -60,6 +60,7 @@ private:
         program("git", "./eremite check", "git");
         program("qemu-system-x86_64", "virtual machines", "qemu-system-x86");
         program("qemu-system-aarch64", "virtual machines", "qemu-system-arm");
+        program("gdb", "./eremite run --gdb", "gdb");
         bool daemon = false;
         for (const char* place : { "/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd" }) {
             if (!daemon && find_program(place)) {

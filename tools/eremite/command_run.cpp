@@ -92,7 +92,10 @@ void add_run_command(CLI::App& app, int& status)
         ->check(CLI::IsMember({ "serial", "virtio" }));
     command->add_flag("--strace", vm.strace, "print each system call (an ELF file must have been built with --strace)");
     command->add_flag("--boot-trace", vm.boot_trace, "print the stages of the boot");
-    command->add_flag("--gdb", vm.gdb, "wait for gdb on port 1234 before the first instruction");
+    command
+        ->add_flag("--gdb{1234}", vm.gdb_port,
+            "wait for gdb before the first instruction, on port 1234 of this machine or that of --gdb=PORT")
+        ->check(CLI::Range(1, 65535));
     command->add_option("--append", vm.append, "further kernel options, as in docs/boot.md");
     command->add_option("--timeout", vm.timeout_seconds, "end the machine after this many seconds, with status 124");
     command->add_flag("--dry-run", vm.dry_run, "print QEMU's command line and do nothing");

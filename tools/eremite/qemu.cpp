@@ -94,8 +94,8 @@ public:
         ending();
         kernel(image);
         add("-append", command_line(image, arguments));
-        if (m_options.gdb) {
-            add("-gdb", "tcp::1234");
+        if (m_options.gdb_port) {
+            add("-gdb", fmt::format("tcp:127.0.0.1:{}", m_options.gdb_port));
             m_plan.arguments.push_back("-S");
         }
         for (const auto& argument : m_options.qemu_arguments) {
@@ -349,7 +349,7 @@ private:
             words.push_back("strace");
         if (m_options.boot_trace)
             words.push_back("boot-trace");
-        if (m_options.gdb)
+        if (m_options.gdb_port)
             words.push_back("nokaslr");
         if (m_options.virtio_console)
             words.push_back("virtio-console");

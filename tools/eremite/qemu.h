@@ -21,7 +21,7 @@ struct VmOptions {
     Strings disks {}; // FILE[:TARGET]
     std::string root {};
     Strings environment {}; // NAME=VALUE
-    bool gdb = false;
+    unsigned gdb_port = 0; // 0: nobody is waited for
     bool strace = false;
     bool boot_trace = false;
     bool loader = false;

@@ -221,8 +221,10 @@ int run_machine(const Path& image, const Strings& arguments, const VmOptions& op
     if (!find_program(plan.arguments[0]))
         fail("QEMU is not installed: there is no {}; apt-get install {}", plan.arguments[0],
             options.arch == Arch::x86_64 ? "qemu-system-x86" : "qemu-system-arm");
-    if (options.gdb)
-        say(fmt::format("waiting for gdb: gdb {} -ex 'target remote :1234'", image.string()));
+    if (options.gdb_port)
+        // Where the image is without randomness (nokaslr); gdb itself would take it to be where it was linked.
+        say(fmt::format("waiting for gdb: {} -ex 'symbol-file -o 0x555555554000 {}' -ex 'target remote 127.0.0.1:{}'",
+            host_arch() == options.arch ? "gdb" : "gdb-multiarch", fs::absolute(image).string(), options.gdb_port));
 
     std::vector<Child> daemons;
     for (const auto& share : plan.shared_folders)

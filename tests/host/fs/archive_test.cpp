@@ -147,6 +147,8 @@ TEST(Archive, CorruptTarIsReportedAndWhatCameBeforeIsThere)
     Unpacked truncated;
     const std::string cut = tar_file("f", std::string(2000, 'x')).substr(0, 700);
     EXPECT_STREQ(truncated.unpack(cut).error, "truncated in a file");
+    Unpacked half_a_block;
+    EXPECT_STREQ(half_a_block.unpack(tar_file("f", "x").substr(0, 700)).error, "truncated in a file");
     Unpacked other;
     EXPECT_STREQ(other.unpack("\x1f\x8b rest of it").error, "compressed by gzip: give it uncompressed");
     EXPECT_STREQ(other.unpack("this is a text file").error, "neither tar nor cpio (newc)");
