@@ -7,22 +7,34 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/// Goes to `target` with EAX `rights`, RCX and RDX 0, RBP `call`: what the gate there takes for the call to make.
-__attribute__((naked)) static void jump(__attribute__((unused)) uintptr_t target,
+/* Where jump() finds its own stack again. */
+__attribute__((used, visibility("hidden"))) void* jump_stack;
+
+/// Goes to `target` with EAX `rights`, RCX and RDX 0, RBP `call`: what the gate there takes for the call to make. Its
+/// stack is what a gate takes to return by (a frame pointer, an address), and in the same place what the return from an
+/// exception pops: either way comes back to here. Returns the rights at that moment: any call, and a signal too, would
+/// close the keys.
+__attribute__((naked)) static uint32_t jump(__attribute__((unused)) uintptr_t target,
     __attribute__((unused)) uint32_t rights, __attribute__((unused)) uintptr_t call)
 {
     __asm__("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n\t"
-            "push %rbp\n\t" /* as the gate has it: the frame pointer, then where to return to */
-            "mov %rdi, %r11\n\tmov %esi, %eax\n\tmov %rdx, %rbp\n\txor %ecx, %ecx\n\txor %edx, %edx\n\t"
-            "lea 1f(%rip), %rbx\n\txchg %rbx, (%rsp)\n\tpush %rbx\n\t"
+            "mov %rsp, jump_stack(%rip)\n\t"
+            "mov %rdi, %r11\n\tmov %esi, %eax\n\tlea 1f(%rip), %rbx\n\tmov %rsp, %rcx\n\t"
+            "push $0x10; push %rcx; pushfq; push $0x08; push %rbx\n\t" /* for IRETQ */
+            "sub $136, %rsp\n\t" /* the registers, vector and code */
+            "push %rbx; push %rbp\n\t" /* for a gate */
+            "mov %rdx, %rbp\n\txor %ecx, %ecx\n\txor %edx, %edx\n\t"
             "xor %edi, %edi; xor %esi, %esi; xor %r8d, %r8d; xor %r9d, %r9d; xor %r10d, %r10d\n\t"
             "jmp *%r11\n"
-            "1:\tpop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp\n\tret");
+            "1:\tmov jump_stack(%rip), %rsp\n\txor %ecx, %ecx\n\trdpkru\n\t"
+            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp\n\tret");
 }
 
 #pragma GCC visibility push(hidden)
 extern long __eremite_sys_getppid(void);
 #pragma GCC visibility pop
+
+enum { k_trusted_closed = 3 << 2 }; // PKRU's bits of key 1
 
 int main(void)
 {
@@ -40,10 +52,13 @@ int main(void)
         for (int behind = 0; behind < 2; behind++) {
             uintptr_t target = (uintptr_t)at + (behind ? 3 : 0);
             for (int open = 0; open < 3; open++) {
-                int met = ATTACK(jump(target, open == 0 ? 0 : open == 1 ? 0xffffffffu : 0xcu, call));
-                printf("%#lx+%d, %d: signal %d, code %d\n",
-                    (long)((uintptr_t)at - (uintptr_t)__eremite_kernel_text_start), behind, open, met, attack_code);
+                volatile uint32_t came_with = k_trusted_closed;
+                int met = ATTACK(came_with = jump(target, open == 0 ? 0 : open == 1 ? 0xffffffffu : 0xcu, call));
+                printf("%#lx+%d, %d: signal %d, code %d, rights %#x\n",
+                    (long)((uintptr_t)at - (uintptr_t)__eremite_kernel_text_start), behind, open, met, attack_code,
+                    came_with);
                 CHECK(met == 0 || met == SIGSEGV || met == SIGILL);
+                CHECK_EQ(came_with & k_trusted_closed, k_trusted_closed);
                 CHECK_CLOSED(__eremite_kernel_data_start);
             }
         }
