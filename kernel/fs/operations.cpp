@@ -397,4 +397,6 @@ Result<RefPtr<Dentry>> make_directories(std::string_view path)
     return made;
 }
 
+ER_DEFINE_PART(PathsPart, paths, open_path, make_node, make_directories)
+
 } // namespace eremite

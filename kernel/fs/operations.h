@@ -2,6 +2,7 @@
 // Linux's manual pages say what each means; flags and modes are Linux's.
 #pragma once
 
+#include "base/component.h"
 #include "fs/path.h"
 
 namespace eremite {
@@ -18,5 +19,14 @@ Result<> remove_path(int fd, std::string_view path, bool directory);
 Result<> rename_path(int from_fd, std::string_view from, int to_fd, std::string_view to, u32 flags);
 /// A directory and all its missing parents (mkdir -p).
 Result<RefPtr<Dentry>> make_directories(std::string_view path);
+
+/// The above for the network, which has files to write and names to make only if the image holds somebody who could look
+/// at them: there if anything walks paths (fs_context()).
+struct PathsPart {
+    Result<RefPtr<File>> (*open_path)(int fd, std::string_view path, u64 flags, u32 mode, u64 resolve);
+    Result<RefPtr<Dentry>> (*make_node)(int fd, std::string_view path, u32 mode, u64 device);
+    Result<RefPtr<Dentry>> (*make_directories)(std::string_view path);
+};
+ER_DECLARE_PART(PathsPart, paths);
 
 } // namespace eremite

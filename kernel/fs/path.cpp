@@ -18,6 +18,7 @@ constexpr u32 k_max_links = 40;
 FsContext& fs_context()
 {
     ER_NEEDS(files);
+    ER_NEEDS(paths);
     ER_NEEDS(mounts);
     ER_NEEDS(virtiofs);
     return s_context;

@@ -60,7 +60,7 @@ Result<> initialize_network()
 
 void write_file(std::string_view path, std::string_view text)
 {
-    auto opened = open_path(abi::k_at_fdcwd, path, abi::k_o_wronly | abi::k_o_creat | abi::k_o_trunc, 0644);
+    auto opened = ER_PART(paths).open_path(abi::k_at_fdcwd, path, abi::k_o_wronly | abi::k_o_creat | abi::k_o_trunc, 0644, 0);
     if (opened.is_error())
         return log_warning("net: {}: {}", path, opened.error());
     std::array<u8, 512> bytes;
@@ -75,7 +75,7 @@ void write_resolver_configuration()
 {
     std::array<IpAddress, 4> servers;
     usize count = s_stack->nameservers(servers);
-    if (count == 0)
+    if (count == 0 || !ER_HAS_PART(paths))
         return;
     std::array<char, 512> text;
     BufferSink sink(text);
@@ -83,7 +83,7 @@ void write_resolver_configuration()
         format_to(sink, "nameserver {}\n", AddressText(server));
     if (!s_stack->search_domain().empty())
         format_to(sink, "search {}\n", s_stack->search_domain());
-    if (auto made = make_directories("/etc"); made.is_error()) { }
+    if (auto made = ER_PART(paths).make_directories("/etc"); made.is_error()) { }
     write_file("/etc/resolv.conf", sink.text());
 }
 
@@ -166,7 +166,6 @@ Stack& kernel_stack()
     ER_NEEDS(network_configuration);
     ER_NEEDS(network_proc_files);
     ER_NEEDS(virtio_net);
-    ER_NEEDS(files);
     ASSERT(s_stack);
     return *s_stack;
 }

@@ -1,7 +1,7 @@
 # Ceilings for the sizes that we watch: stripped, bootable, kernel included. aarch64 may take 1.3 times as much,
 # and half as much again for `puts`: there the interrupt controller and the timer are still in every image.
 # isolation: stack
-# timeout: 240
+# timeout: 300
 
 "$EREMITE" inspect --arch "$ARCH" --isolation "$ISOLATION" --sizes | tee sizes
 status=0
@@ -16,4 +16,15 @@ for pair in puts:65536 printf:200704 iostream:401408 println:589824; do
         status=1
     fi
 done
+
+# The linker is the configurator: who opens no socket has no TCP/IP, and who opens no file has no file systems.
+for with in FILES SOCKETS; do
+    { echo "#define $with"; cat "$TEST_SOURCE/reach.c"; } >with_$with.c
+done
+absent() {
+    "$EREMITE" inspect --arch "$ARCH" --isolation "$ISOLATION" "$1" --why "$2" >why || true
+    grep -q 'is not in the image' why || { echo "FAIL: $1 holds $2:"; cat why; status=1; }
+}
+absent with_FILES.c eremite::net::kernel_stack
+absent with_SOCKETS.c eremite::fs_context
 exit $status
