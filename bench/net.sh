@@ -8,6 +8,7 @@
 # --ours, --theirs: one guest alone; --docs: writes docs/network-performance.md and its plot.
 set -euo pipefail
 source "$EREMITE_ROOT/bench/common.sh"
+source "$EREMITE_ROOT/bench/network.sh"
 
 rounds=7
 seconds=0.3
@@ -32,32 +33,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-[ "$(id -u)" = 0 ] || die "net: needs root, for a network namespace of its own"
-need iproute2
-space=eremite-bench-$$
-guest=10.99.0.2
+make_network
 port=7000
-machine=
-
-end_machine() {
-    [ -n "$machine" ] || return 0
-    kill "$machine" 2>/dev/null || true
-    wait "$machine" 2>/dev/null || true
-    machine=
-}
-cleanup() {
-    end_machine
-    ip netns del "$space" 2>/dev/null || true
-}
-trap cleanup EXIT
-
-ip netns add "$space"
-inside() { ip netns exec "$space" "$@"; }
-inside ip link set lo up
-inside sysctl -qw net.ipv4.tcp_congestion_control=reno 2>/dev/null || say "the host's congestion control is left as it is"
-inside ip tuntap add dev tap0 mode tap vnet_hdr
-inside ip addr add 10.99.0.1/24 dev tap0
-inside ip link set tap0 up
 
 clang-19 -O2 "$bench/programs/netbench.c" -o "$out/netbench"
 if [[ $guests == *eremite* ]]; then
@@ -68,44 +45,13 @@ if [[ $guests == *linux* ]]; then
     linux_initramfs "$out/linux/netbench" > /dev/null
 fi
 
-# start GUEST CONSOLE [QEMU-ARGUMENTS]: boots it in the background and waits for the port. On a busy machine a Linux guest now
-# and then finds its timer dead and panics: then once more.
+# start GUEST CONSOLE [QEMU-ARGUMENTS]: netbench's server, or the floor.
 start() {
-    local attempt
-    for attempt in 1 2 3; do
-        if boot_guest "$@"; then return; fi
-        end_machine
-        say "$1 does not answer on port $port: $(tail -3 "$2")"
-    done
-    die "$1 does not boot"
-}
-boot_guest() {
-    local guest_kind=$1 console=$2 extra=${3:-} tries
-    if [ "$guest_kind" = linux ]; then
-        # shellcheck disable=SC2086 # the arguments are words
-        ip netns exec "$space" timeout 900 qemu-system-x86_64 -accel tcg -M q35 -cpu max -smp 1 -m 256M -nographic -no-reboot -nodefaults \
-            -serial stdio -monitor none -kernel "$(linux_kernel)" -initrd "$out/linux.cpio.gz" \
-            -append "console=ttyS0 quiet panic=-1 eb.run=netbench eb.args=serve,$port eb.ip=$guest/24" \
-            -netdev tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-pci,netdev=n0,romfile= $extra \
-            < /dev/null > "$console" 2>&1 &
-    elif [ "$guest_kind" = floor ]; then
-        ip netns exec "$space" timeout 900 "$EREMITE" run --memory 256M --net tap=tap0 "$bench/floor" < /dev/null > "$console" 2>&1 &
-    else
-        ip netns exec "$space" timeout 900 "$EREMITE" run --memory 256M --net tap=tap0 --append "ip=$guest/24 ${eremite_append:-}" \
-            ${extra:+--qemu-args "$extra"} "$bench/programs/netbench.c" serve "$port" < /dev/null > "$console" 2>&1 &
-    fi
-    machine=$!
-    for ((tries = 0; tries < 600; tries++)); do
-        if [ "$guest_kind" = floor ]; then
-            if grep -q reflecting "$console"; then return 0; fi
-        elif inside bash -c "exec 3<>/dev/tcp/$guest/$port" 2>/dev/null; then
-            sleep 0.5
-            return 0
-        fi
-        kill -0 "$machine" 2>/dev/null || break
-        sleep 0.1
-    done
-    return 1
+    case $1 in
+    linux) start_guest linux "$2" netbench "serve,$port" "${3:-}" ;;
+    floor) start_guest floor "$2" "$bench/floor" ;;
+    *) start_guest eremite "$2" "$bench/programs/netbench.c" "serve $port" "${3:-}" ;;
+    esac
 }
 
 # What TCP/IP adds to an image, stripped: the same program with and without.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds an initramfs for the Linux guest that the benchmarks compare with: busybox, virtio modules, and programs.
-#   initramfs.sh OUT.cpio.gz PROGRAM...
+# Builds an initramfs for the Linux guest that the benchmarks compare with: busybox, virtio modules, and programs with the
+# libraries that they are linked to.
+#   initramfs.sh OUT.cpio.gz PROGRAM[:NAME-IN-THE-GUEST]...
 # The guest runs what the kernel command line says as eb.run=NAME with eb.args=A,B,C; it ends by powering off.
 set -euo pipefail
 
@@ -15,7 +16,13 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,etc,mnt,disk}
 cp /bin/busybox "$root/bin/busybox"
 for applet in sh mount umount insmod ip cat echo sleep poweroff grep mkdir sync; do ln -s busybox "$root/bin/$applet"; done
-for program in "$@"; do cp -L "$program" "$root/bin/"; done
+for program in "$@"; do
+    cp -L "${program%:*}" "$root/bin/$(basename "${program#*:}")"
+    for library in $(ldd "${program%:*}" 2>/dev/null | grep -o '/[^ ]*'); do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
+done
 
 number=0
 for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev \
