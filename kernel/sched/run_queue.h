@@ -152,7 +152,16 @@ private:
     static void account(Thread& thread, Nanoseconds now);
     static u32 choose_cpu(const Thread& thread);
     static void request_reschedule(u32 cpu);
+    /// The queue that the thread waits in, locked; null: it waits in none. Interrupts off.
+    static RunQueue* lock_queue_of(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS;
+    /// Takes out of a queue who may not run on its processor any more, and puts them where they may. Preemption off.
+    static void move_misplaced(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS;
     static Nanoseconds slice_of(const Thread& thread);
+    static Nanoseconds started(const Thread& thread)
+    {
+        return Nanoseconds(thread.m_started.load(std::memory_order_relaxed));
+    }
+    static bool may_run_on(const Thread& thread, u32 cpu) { return (thread.affinity() >> cpu & 1) != 0; }
     static bool has_used_slice(const Thread& thread) { return thread.m_slice_left <= Nanoseconds(0); }
 };
 

@@ -64,8 +64,8 @@ Nanoseconds Scheduler::slice_of(const Thread& thread)
 
 void Scheduler::account(Thread& thread, Nanoseconds now)
 {
-    Nanoseconds used = now - thread.m_started;
-    thread.m_started = now;
+    Nanoseconds used = now - started(thread);
+    thread.m_started.store(now.value(), std::memory_order_relaxed);
     thread.m_slice_left = thread.m_slice_left - used;
     // Written by its own processor alone.
     thread.m_cpu_time.store(
@@ -76,7 +76,7 @@ Nanoseconds Scheduler::cpu_time(const Thread& thread)
 {
     i64 time = thread.m_cpu_time.load(std::memory_order_relaxed);
     if (thread.m_is_running.load(std::memory_order_relaxed))
-        time += std::max<i64>(0, (arch::now() - thread.m_started).value());
+        time += std::max<i64>(0, (arch::now() - started(thread)).value());
     return Nanoseconds(time);
 }
 
@@ -133,7 +133,7 @@ Thread* Scheduler::switch_away(Leave leave)
             next = queue.pop_for(cpu.id);
         if (!next)
             next = wait_for_work(queue, previous);
-    } else if ((previous.affinity() >> cpu.id & 1) == 0) {
+    } else if (!may_run_on(previous, cpu.id)) {
         // set_affinity() has put a thread here that takes over. finish_switch() finds it woken and takes it elsewhere.
         next = queue.pop_for(cpu.id);
         if (next)
@@ -183,7 +183,7 @@ Thread* Scheduler::wait_for_work(RunQueue& queue, Thread& previous)
     s_idle.fetch_and(~self, std::memory_order_relaxed);
     cpu.pending.fetch_and(~arch::k_pending_reschedule, std::memory_order_relaxed);
     // What it waited isn't its own time.
-    previous.m_started = arch::now();
+    previous.m_started.store(arch::now().value(), std::memory_order_relaxed);
     next->m_is_running.store(true, std::memory_order_relaxed);
     return next;
 }
@@ -191,7 +191,7 @@ Thread* Scheduler::wait_for_work(RunQueue& queue, Thread& previous)
 // Takes a thread from the fullest of the others; only by chance, if somebody holds that queue's lock now.
 Thread* Scheduler::steal(u32 cpu)
 {
-    CpuMask others = s_online.load(std::memory_order_relaxed) & ~(CpuMask { 1 } << cpu);
+    CpuMask others = s_online.load(std::memory_order_acquire) & ~(CpuMask { 1 } << cpu);
     u32 most = 0;
     RunQueue* victim = nullptr;
     for (; others != 0; others &= others - 1) {
@@ -214,7 +214,7 @@ void Scheduler::program_timer(RunQueue& queue)
     Nanoseconds deadline = queue.timers.next_deadline();
     if (queue.count.load(std::memory_order_relaxed) != 0) {
         const Thread& thread = *arch::this_cpu().current;
-        Nanoseconds slice_end = thread.m_started + thread.m_slice_left;
+        Nanoseconds slice_end = started(thread) + thread.m_slice_left;
         deadline = std::min({ deadline, slice_end, queue.spread_at });
     }
     // An earlier interrupt than needed does no harm, and sets the timer anew.
@@ -233,12 +233,12 @@ void Scheduler::timer_interrupt()
     queue.timers.run_expired(now);
     if (now >= queue.spread_at) {
         queue.spread_at = Nanoseconds::max();
-        CpuMask idle = s_idle.load(std::memory_order_relaxed) & ~(CpuMask { 1 } << cpu.id);
+        CpuMask idle = s_idle.load(std::memory_order_acquire) & ~(CpuMask { 1 } << cpu.id);
         if (idle != 0 && queue.count.load(std::memory_order_relaxed) != 0)
             request_reschedule(static_cast<u32>(std::countr_zero(idle)));
     }
     const Thread& thread = *cpu.current;
-    bool is_over = now - thread.m_started >= thread.m_slice_left;
+    bool is_over = now - started(thread) >= thread.m_slice_left;
     if (is_over && queue.count.load(std::memory_order_relaxed) != 0)
         cpu.pending.fetch_or(arch::k_pending_reschedule, std::memory_order_relaxed); // programs the timer, too
     else

@@ -114,7 +114,8 @@ private:
     u32 m_live_vectors { 0 };
     bool m_is_application { false };
     std::atomic<bool> m_interruptible { false };
-    u32 m_queue_cpu { 0 }; // whose run queue it is in; under its lock
+    static constexpr u32 k_no_queue = ~u32 { 0 };
+    std::atomic<u32> m_queue_cpu { k_no_queue }; // whose run queue it is in; written under its lock
     bool m_queued_realtime { false }; // which list of the run queue it is in; under its lock
 
     std::atomic<SchedulingPolicy> m_policy { SchedulingPolicy::Other };
@@ -122,7 +123,7 @@ private:
     std::atomic<i8> m_nice { 0 };
     std::atomic<CpuMask> m_affinity { k_all_cpus };
     Nanoseconds m_slice_left {};
-    Nanoseconds m_started {}; // when it got the processor
+    std::atomic<i64> m_started { 0 }; // when it got the processor; written by that alone
     std::atomic<i64> m_cpu_time { 0 };
     std::atomic<bool> m_is_running { false };
     std::atomic<u64> m_voluntary_switches { 0 };

@@ -10,9 +10,9 @@ namespace eremite {
 
 namespace {
 
-bool is_realtime(const Thread& thread)
+bool is_realtime(SchedulingPolicy policy)
 {
-    return thread.policy() == SchedulingPolicy::Fifo || thread.policy() == SchedulingPolicy::RoundRobin;
+    return policy == SchedulingPolicy::Fifo || policy == SchedulingPolicy::RoundRobin;
 }
 
 } // namespace
@@ -101,8 +101,9 @@ void Scheduler::begin(void* argument)
 void Threads::push(RunQueue& queue, Thread& thread, bool at_front)
 {
     queue.count.fetch_add(1, std::memory_order_relaxed);
-    thread.m_queue_cpu = queue.cpu->id;
-    thread.m_queued_realtime = is_realtime(thread);
+    // Before its policy is read: who changes that looks at this after it (set_scheduling()).
+    thread.m_queue_cpu.store(queue.cpu->id, std::memory_order_seq_cst);
+    thread.m_queued_realtime = is_realtime(thread.m_policy.load(std::memory_order_seq_cst));
     if (!thread.m_queued_realtime) {
         if (at_front)
             queue.fair.push_front(thread);
@@ -123,7 +124,7 @@ Thread* Threads::pop_for(RunQueue& queue, u32 cpu)
 {
     for (Thread::RunList* list : { &queue.realtime, &queue.fair }) {
         for (Thread& thread : *list) {
-            if ((thread.affinity() >> cpu & 1) != 0) {
+            if (Scheduler::may_run_on(thread, cpu)) {
                 queue.remove(thread);
                 return &thread;
             }
@@ -134,9 +135,10 @@ Thread* Threads::pop_for(RunQueue& queue, u32 cpu)
 
 u32 Scheduler::choose_cpu(const Thread& thread)
 {
-    CpuMask allowed = thread.affinity() & s_online.load(std::memory_order_relaxed);
+    const CpuMask online = s_online.load(std::memory_order_acquire);
+    CpuMask allowed = thread.affinity() & online;
     if (allowed == 0)
-        allowed = s_online.load(std::memory_order_relaxed);
+        allowed = online;
     u32 last = thread.m_cpu.load(std::memory_order_relaxed);
     // Whoever wakes is often about to wait: then its processor is the nearest, and has the data in its cache. If it
     // goes on instead, an idle one comes and takes the thread (timer_interrupt()).
@@ -144,7 +146,7 @@ u32 Scheduler::choose_cpu(const Thread& thread)
     if (here.interrupt_depth == 0 && (allowed >> here.id & 1) != 0
         && this_queue().count.load(std::memory_order_relaxed) == 0)
         return here.id;
-    CpuMask idle = s_idle.load(std::memory_order_relaxed) & allowed;
+    CpuMask idle = s_idle.load(std::memory_order_acquire) & allowed;
     if (idle != 0) {
         u32 cpu = (idle >> last & 1) != 0 ? last : static_cast<u32>(std::countr_zero(idle));
         s_idle.fetch_and(~(CpuMask { 1 } << cpu), std::memory_order_relaxed); // the next one goes elsewhere
@@ -156,11 +158,11 @@ u32 Scheduler::choose_cpu(const Thread& thread)
 void Threads::enqueue(Thread& thread, bool woken)
 {
     bool enabled = arch::disable_interrupts();
-    u32 cpu = Scheduler::choose_cpu(thread);
-    RunQueue& queue = Scheduler::queue_of(cpu);
     bool is_fresh = woken && !Scheduler::has_used_slice(thread);
     if (!is_fresh)
         thread.m_slice_left = Scheduler::slice_of(thread);
+    u32 cpu = Scheduler::choose_cpu(thread);
+    RunQueue& queue = Scheduler::queue_of(cpu);
     queue.lock.lock();
     // Who slept comes first as long as it has used less than its share. A wake-up by an interrupt is news from outside:
     // it doesn't wait for the running slice to end.
@@ -169,7 +171,11 @@ void Threads::enqueue(Thread& thread, bool woken)
         preempts = queue.preempt_fair = true;
     bool was_empty = queue.count.load(std::memory_order_relaxed) == 0;
     queue.push(thread, is_fresh && thread.priority() == 0);
+    // Whoever has changed that since has not found it in a queue (set_affinity()).
+    bool may_stay = (thread.m_affinity.load(std::memory_order_seq_cst) >> cpu & 1) != 0;
     queue.lock.unlock();
+    if (!may_stay) [[unlikely]]
+        Scheduler::move_misplaced(queue);
     bool is_remote = cpu != arch::this_cpu().id;
     if (preempts || (is_remote && was_empty)) {
         Scheduler::request_reschedule(cpu);
@@ -182,13 +188,39 @@ void Threads::enqueue(Thread& thread, bool woken)
         arch::enable_interrupts();
 }
 
+void Scheduler::move_misplaced(RunQueue& queue)
+{
+    bool enabled = arch::disable_interrupts();
+    auto take_one = [&]() NO_THREAD_SAFETY_ANALYSIS -> Thread* {
+        for (Thread::RunList* list : { &queue.realtime, &queue.fair }) {
+            for (Thread& thread : *list) {
+                if (may_run_on(thread, queue.cpu->id))
+                    continue;
+                queue.remove(thread);
+                return &thread;
+            }
+        }
+        return nullptr;
+    };
+    while (true) {
+        queue.lock.lock();
+        Thread* thread = take_one();
+        queue.lock.unlock();
+        if (!thread)
+            break;
+        enqueue(*thread, false);
+    }
+    if (enabled)
+        arch::enable_interrupts();
+}
+
 // --- The switch
 
 Thread* Threads::switch_to(RunQueue& queue, Thread& previous, Thread& next)
 {
     arch::PerCpu& cpu = arch::this_cpu();
     queue.previous = &previous;
-    next.m_started = previous.m_started;
+    next.m_started.store(previous.m_started.load(std::memory_order_relaxed), std::memory_order_relaxed);
     next.m_cpu.store(cpu.id, std::memory_order_relaxed);
     previous.m_is_running.store(false, std::memory_order_relaxed);
     next.m_is_running.store(true, std::memory_order_relaxed);
@@ -222,10 +254,11 @@ Thread* Scheduler::finish_switch()
 {
     RunQueue& queue = this_queue();
     Thread& previous = *std::exchange(queue.previous, nullptr);
-    queue.lock.unlock();
     State state = previous.m_state.load(std::memory_order_acquire);
+    queue.lock.unlock();
+    // It is in the run queue: now that the lock is free, another processor may have it, and it may have ended there.
     if (state == State::Running || state == State::Preparing)
-        return nullptr; // it is in the run queue
+        return nullptr;
     if (state == State::Dead)
         return &previous;
     if (state == State::Switching && previous.m_state.compare_exchange_strong(state, State::Blocked))
