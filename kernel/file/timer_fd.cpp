@@ -52,7 +52,6 @@ void TimerFile::clock_was_set(Waiter& waiter, u32)
         Locked lock(self.m_lock);
         self.m_is_cancelled |= self.m_cancel_on_set;
     }
-    self.m_timer.clock_changed();
     self.m_readers.wake_all(abi::k_pollin);
 }
 

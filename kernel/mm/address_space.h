@@ -84,6 +84,8 @@ public:
     Result<> protect(VirtualRange range, u8 protection, i32 key = -1);
     /// mremap(2); `target` is null unless it is fixed. EFAULT (nothing there), EINVAL, ENOMEM, EPERM.
     Result<VirtualAddress> remap(VirtualRange range, u64 length, bool may_move, VirtualAddress target);
+    /// mremap(2) with MREMAP_DONTUNMAP: the pages move, and the mapping stays, empty. The same errors.
+    Result<VirtualAddress> move_pages_away(VirtualRange range, VirtualAddress target);
     /// madvise(2). ENOMEM (a hole; the rest is done), EINVAL, EPERM.
     Result<> advise(VirtualRange range, abi::Advice advice);
     /// mincore(2): a byte for each page, 1 if a touch needs no fault on the device. ENOMEM (a hole).
@@ -177,8 +179,8 @@ private:
     bool is_wholly_mapped(VirtualRange range) REQUIRES(m_lock);
     void protect_pages(const Mapping& mapping, bool was_executable, TlbBatch& batch) REQUIRES(m_lock);
     Result<> advise_mapping(Mapping& mapping, VirtualRange part, abi::Advice advice, TlbBatch& batch) REQUIRES(m_lock);
-    Result<VirtualAddress> move(VirtualRange from, u64 length, VirtualAddress target, TlbBatch& batch, Removed& removed)
-        REQUIRES(m_lock);
+    Result<> move(VirtualRange from, u64 length, VirtualAddress target, TlbBatch& batch) REQUIRES(m_lock);
+    Result<> clear_target(VirtualRange place, VirtualRange range, TlbBatch& batch, Removed& removed) REQUIRES(m_lock);
     Result<> move_pages(VirtualRange from, VirtualAddress to, TlbBatch& batch) REQUIRES(m_lock);
 
     Mutex m_lock;

@@ -123,9 +123,8 @@ Result<> AddressSpace::move_pages(VirtualRange from, VirtualAddress to, TlbBatch
     return {};
 }
 
-/// Moves the mapping that is exactly `from` to `target`, `length` bytes long there.
-Result<VirtualAddress> AddressSpace::move(
-    VirtualRange from, u64 length, VirtualAddress target, TlbBatch& batch, Removed& removed)
+/// Moves the pages of the mapping that is exactly `from` to a new one like it at `target`, `length` bytes long.
+Result<> AddressSpace::move(VirtualRange from, u64 length, VirtualAddress target, TlbBatch& batch)
 {
     Mapping* mapping = at(from.start);
     auto moved = TRY(make<Mapping>());
@@ -148,7 +147,45 @@ Result<VirtualAddress> AddressSpace::move(
     // Nothing may use the new place before the old one is forgotten: its frames are the same.
     batch.flush();
     insert(*moved.leak());
-    TRY(remove(from, batch, removed));
+    return {};
+}
+
+/// Makes `place` free for what is to be moved there from `range`. EINVAL: it can't be there.
+Result<> AddressSpace::clear_target(VirtualRange place, VirtualRange range, TlbBatch& batch, Removed& removed)
+{
+    if (place.start.value() > arch::address_layout().application_end - place.length || place.start.value() < 64_KiB)
+        return Errno::EINVAL;
+    if (place.start < range.end() && range.start < place.end())
+        return Errno::EINVAL;
+    return remove(place, batch, removed);
+}
+
+Result<VirtualAddress> AddressSpace::move_pages_away(VirtualRange range, VirtualAddress target)
+{
+    ER_NEEDS(mapping_changes);
+    Removed removed;
+    Locked lock(m_lock);
+    TlbBatch batch;
+    Mapping* mapping = at(range.start);
+    if (!mapping || mapping->range.end() < range.end())
+        return Errno::EFAULT;
+    if (!mapping->owns_frames() || mapping->is_fixed() || (scans_code() && mapping->is_executable()))
+        return Errno::EPERM;
+    // Shared memory without a file can't be in two places.
+    if (mapping->shared && !mapping->object)
+        return Errno::EINVAL;
+    if (!fits_limit(range.length))
+        return Errno::ENOMEM;
+    bool large = range.length >= k_large_page_size && !mapping->object;
+    if (!target.is_null())
+        TRY(clear_target({ target, range.length }, range, batch, removed));
+    else
+        target = TRY(find_room(range.length, large ? k_large_page_size : k_page_size));
+    TRY(split_ends(range, batch));
+    TRY(move(range, range.length, target, batch));
+    Mapping& left = *at(range.start);
+    if (std::exchange(left.locked, false))
+        m_locked_bytes -= left.range.length;
     return target;
 }
 
@@ -197,21 +234,17 @@ Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool 
     if (!is_fixed && !may_move)
         return Errno::ENOMEM;
     if (is_fixed) {
-        VirtualRange place { target, length };
-        if (target.value() > arch::address_layout().application_end - length || target.value() < 64_KiB)
-            return Errno::EINVAL;
-        if (place.start < range.end() && range.start < place.end())
-            return Errno::EINVAL;
-        TRY(remove(place, batch, removed));
+        TRY(clear_target({ target, length }, range, batch, removed));
     } else {
         bool large = length >= k_large_page_size && !mapping->object;
         target = TRY(find_room(length, large ? k_large_page_size : k_page_size));
     }
     TRY(split_ends(range, batch));
-    VirtualAddress result = TRY(move(range, length, target, batch, removed));
-    if (at(result)->locked)
-        static_cast<void>(populate({ result, length }, false));
-    return result;
+    TRY(move(range, length, target, batch));
+    TRY(remove(range, batch, removed));
+    if (at(target)->locked)
+        static_cast<void>(populate({ target, length }, false));
+    return target;
 }
 
 Result<> AddressSpace::advise_mapping(Mapping& mapping, VirtualRange part, abi::Advice advice, TlbBatch& batch)

@@ -12,6 +12,7 @@ constinit std::atomic<i64> s_realtime_offset { 0 };
 constinit std::atomic<u32> s_changes { 0 };
 constinit WaitQueue s_changed;
 constinit std::atomic<void (*)()> s_listener { nullptr };
+constinit std::atomic<void (*)()> s_timers { nullptr };
 
 void tell_listener()
 {
@@ -42,6 +43,8 @@ void set_realtime(Nanoseconds since_1970)
     tell_listener();
     s_changes.fetch_add(1);
     s_changed.wake_all();
+    if (auto timers = s_timers.load(std::memory_order_acquire))
+        timers();
 }
 
 Nanoseconds realtime_offset()
@@ -57,6 +60,11 @@ void set_realtime_listener(void (*listener)())
 WaitQueue& realtime_changed()
 {
     return s_changed;
+}
+
+void call_when_realtime_is_set(void (*function)())
+{
+    s_timers.store(function, std::memory_order_release);
 }
 
 RealtimeSleep::RealtimeSleep()

@@ -14,6 +14,8 @@ bool is_realtime_clock(int clock);
 
 /// Woken when the wall clock is set.
 WaitQueue& realtime_changed();
+/// Has `function` called when the wall clock has been set, by the thread that does. One of them.
+void call_when_realtime_is_set(void (*function)());
 
 /// A sleep that setting the wall clock ends early.
 class RealtimeSleep {

@@ -4,13 +4,49 @@
 #include "sched/clock.h"
 #include "sched/clock_id.h"
 #include "sched/scheduler.h"
+#include "sched/wait_queue.h"
 #include <algorithm>
 
 namespace eremite {
 
+namespace {
+
+constinit Mutex s_realtime_lock;
+constinit IntervalTimer::List s_realtime_timers GUARDED_BY(s_realtime_lock);
+
+} // namespace
+
+IntervalTimer::IntervalTimer(int clock, Callback callback)
+    : m_clock(clock)
+    , m_callback(callback)
+    , m_timer(on_timer, this)
+    , m_target_clock(clock)
+{
+    if (!is_realtime_clock(clock))
+        return;
+    call_when_realtime_is_set(realtime_was_set);
+    Locked lock(s_realtime_lock);
+    s_realtime_timers.push_back(*this);
+}
+
+IntervalTimer::~IntervalTimer()
+{
+    if (!is_realtime_clock(m_clock))
+        return;
+    Locked lock(s_realtime_lock);
+    s_realtime_timers.remove(*this);
+}
+
+void IntervalTimer::realtime_was_set()
+{
+    Locked lock(s_realtime_lock);
+    for (IntervalTimer& timer : s_realtime_timers)
+        timer.look_again();
+}
+
 Nanoseconds IntervalTimer::now() const
 {
-    auto now = clock_now(m_clock);
+    auto now = clock_now(m_target_clock);
     // The thread whose time it counts has ended: that clock stands still.
     return now.is_error() ? Nanoseconds(0) : now.value();
 }
@@ -47,6 +83,7 @@ IntervalTimer::Setting IntervalTimer::set(const Setting& setting, bool is_absolu
     Setting old = get_locked();
     m_interval = setting.interval;
     m_target = setting.value;
+    m_target_clock = !is_absolute && is_realtime_clock(m_clock) ? abi::k_clock_monotonic : m_clock;
     if (setting.value != Nanoseconds(0)) {
         if (!is_absolute)
             m_target = now() + setting.value;
@@ -55,7 +92,7 @@ IntervalTimer::Setting IntervalTimer::set(const Setting& setting, bool is_absolu
     return old;
 }
 
-void IntervalTimer::clock_changed()
+void IntervalTimer::look_again()
 {
     Locked set_lock(m_set_lock);
     m_timer.cancel();

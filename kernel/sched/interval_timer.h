@@ -1,7 +1,8 @@
 // A timer on any of Linux's clocks, once or again and again: what POSIX timers, interval timers and timerfd have in
-// common.
+// common. One that is set to a time of the wall clock follows when that is set; a span of time doesn't change by it.
 #pragma once
 
+#include "base/chain.h"
 #include "base/result.h"
 #include "sched/timer.h"
 #include "sync/spin_lock.h"
@@ -17,13 +18,9 @@ public:
         Nanoseconds interval {}; // 0: once
     };
 
-    /// `clock` is one that clock_now() knows.
-    IntervalTimer(int clock, Callback callback)
-        : m_clock(clock)
-        , m_callback(callback)
-        , m_timer(on_timer, this)
-    {
-    }
+    /// `clock` is one that clock_now() knows. A thread makes and destroys it, holding no spin lock.
+    IntervalTimer(int clock, Callback callback);
+    ~IntervalTimer();
     IntervalTimer(const IntervalTimer&) = delete;
     IntervalTimer& operator=(const IntervalTimer&) = delete;
 
@@ -32,23 +29,29 @@ public:
     Setting set(const Setting& setting, bool is_absolute);
     Setting get();
     int clock() const { return m_clock; }
-    /// The clock was set: looks again at when to expire.
-    void clock_changed();
 
 private:
+    /// The wall clock was set: look again at when to expire.
+    static void realtime_was_set();
+    void look_again();
     static void on_timer(Timer& timer);
     void expire();
     void arm() REQUIRES(m_lock);
     Setting get_locked() REQUIRES(m_lock);
-    Nanoseconds now() const;
+    Nanoseconds now() const REQUIRES(m_lock);
 
     const int m_clock;
     const Callback m_callback;
     SpinLock m_set_lock; // one that sets at a time; the callback doesn't take it
     InterruptSpinLock m_lock;
     Timer m_timer;
-    Nanoseconds m_target GUARDED_BY(m_lock) {}; // on m_clock; 0: not armed
+    int m_target_clock GUARDED_BY(m_lock); // m_clock, or the monotonic one for a span of the wall clock's time
+    Nanoseconds m_target GUARDED_BY(m_lock) {}; // on m_target_clock; 0: not armed
     Nanoseconds m_interval GUARDED_BY(m_lock) {};
+    ChainHook<IntervalTimer> m_hook; // of those by the wall clock
+
+public:
+    using List = Chain<IntervalTimer, &IntervalTimer::m_hook>;
 };
 
 } // namespace eremite

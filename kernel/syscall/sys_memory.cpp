@@ -128,10 +128,13 @@ Result<long> sys_mprotect(u64 address, u64 length, u32 protection)
 
 Result<long> sys_mremap(u64 address, u64 old_length, u64 length, u32 flags, u64 target)
 {
-    constexpr u32 known = abi::k_mremap_maymove | abi::k_mremap_fixed;
+    constexpr u32 known = abi::k_mremap_maymove | abi::k_mremap_fixed | abi::k_mremap_dontunmap;
     bool is_fixed = (flags & abi::k_mremap_fixed) != 0;
+    bool leaves_mapping = (flags & abi::k_mremap_dontunmap) != 0;
     if ((flags & ~known) != 0 || !is_page_aligned(address) || length == 0
-        || (is_fixed && ((flags & abi::k_mremap_maymove) == 0 || !is_page_aligned(target) || target == 0)))
+        || (is_fixed && (!is_page_aligned(target) || target == 0))
+        || ((is_fixed || leaves_mapping) && (flags & abi::k_mremap_maymove) == 0)
+        || (leaves_mapping && length != old_length))
         return Errno::EINVAL;
     // Length 0 would make a second mapping of shared memory: files can be mapped twice instead.
     VirtualRange range = page_range(address, old_length);
@@ -139,6 +142,9 @@ Result<long> sys_mremap(u64 address, u64 old_length, u64 length, u32 flags, u64 
         return old_length == 0 ? Errno::EINVAL : Errno::EFAULT;
     if (length > arch::address_layout().application_end)
         return Errno::ENOMEM;
+    if (leaves_mapping)
+        return static_cast<long>(
+            TRY(address_space().move_pages_away(range, VirtualAddress(is_fixed ? target : 0))).value());
     auto result = TRY(address_space().remap(range, align_up(length, k_page_size), (flags & abi::k_mremap_maymove) != 0,
         VirtualAddress(is_fixed ? target : 0)));
     return static_cast<long>(result.value());

@@ -177,6 +177,45 @@ static void moving(void)
     munmap(wall, PAGE);
 }
 
+/// MREMAP_DONTUNMAP: the pages go, the mapping stays, empty. Some C libraries take the last argument whatever the flags
+/// say.
+static void moving_away(void)
+{
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+    const int flags = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
+    char* p = map(6, PROT_READ | PROT_WRITE);
+    for (int i = 0; i < 6; i++)
+        p[i * PAGE] = (char)(i + 1);
+    CHECK_EQ(mlock(p, PAGE), 0);
+    char* q = mremap(p + PAGE, 4 * PAGE, 4 * PAGE, flags, NULL);
+    CHECK(q != MAP_FAILED && q != p + PAGE);
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(p[i * PAGE], i == 0 || i == 5 ? i + 1 : 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(q[i * PAGE], i + 2);
+    p[PAGE] = 77;
+    CHECK_EQ(q[0], 2);
+    char* target = map(2, PROT_NONE);
+    CHECK(mremap(q + 2 * PAGE, 2 * PAGE, 2 * PAGE, flags | MREMAP_FIXED, target) == target);
+    CHECK_EQ(target[0], 4);
+    CHECK_EQ(q[2 * PAGE], 0);
+    CHECK_EQ(q[PAGE], 3);
+    char* r = mremap(p, PAGE, PAGE, flags, NULL);
+    CHECK(r != MAP_FAILED && is_resident(r));
+    CHECK_ERRNO(madvise(r, PAGE, MADV_DONTNEED), EINVAL); // locked as it was
+    CHECK_EQ(madvise(p, PAGE, MADV_DONTNEED), 0); // and what is left isn't
+    CHECK_ERRNO((intptr_t)mremap(q, PAGE, PAGE, MREMAP_DONTUNMAP, NULL), EINVAL);
+    CHECK_ERRNO((intptr_t)mremap(q, PAGE, 2 * PAGE, flags, NULL), EINVAL);
+    CHECK_ERRNO((intptr_t)mremap(q, 2 * PAGE, PAGE, flags, NULL), EINVAL);
+    munmap(p, 6 * PAGE);
+    CHECK_ERRNO((intptr_t)mremap(p, PAGE, PAGE, flags, NULL), EFAULT);
+    munmap(q, 4 * PAGE);
+    munmap(r, PAGE);
+    munmap(target, 2 * PAGE);
+}
+
 static void locking(void)
 {
     char* p = map(4, PROT_READ | PROT_WRITE);
@@ -236,6 +275,7 @@ int main(void)
     large();
     advice();
     moving();
+    moving_away();
     locking();
     populate();
     heap();
