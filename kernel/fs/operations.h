@@ -20,8 +20,8 @@ Result<> rename_path(int from_fd, std::string_view from, int to_fd, std::string_
 /// A directory and all its missing parents (mkdir -p).
 Result<RefPtr<Dentry>> make_directories(std::string_view path);
 
-/// The above for the network, which has files to write and names to make only if the image holds somebody who could look
-/// at them: there if anything walks paths (fs_context()).
+/// The above for the network, which has files to write and names to make only if the image holds somebody who could
+/// look at them: there if anything walks paths (fs_context()).
 struct PathsPart {
     Result<RefPtr<File>> (*open_path)(int fd, std::string_view path, u64 flags, u32 mode, u64 resolve);
     Result<RefPtr<Dentry>> (*make_node)(int fd, std::string_view path, u32 mode, u64 device);

@@ -60,7 +60,8 @@ Result<> initialize_network()
 
 void write_file(std::string_view path, std::string_view text)
 {
-    auto opened = ER_PART(paths).open_path(abi::k_at_fdcwd, path, abi::k_o_wronly | abi::k_o_creat | abi::k_o_trunc, 0644, 0);
+    auto opened
+        = ER_PART(paths).open_path(abi::k_at_fdcwd, path, abi::k_o_wronly | abi::k_o_creat | abi::k_o_trunc, 0644, 0);
     if (opened.is_error())
         return log_warning("net: {}: {}", path, opened.error());
     std::array<u8, 512> bytes;

@@ -84,8 +84,8 @@ Result<long> sys_bind(int fd, UserPointer<u8> address, u32 length)
     net::SocketAddress local;
     TRY(read_socket_address(address, length, local));
     // A name in the file system is a file there, which the application removes, where it can do anything with files.
-    if (ER_HAS_PART(paths) && local.family == abi::k_af_unix && socket->domain() == abi::k_af_unix && local.path_length > 0
-        && local.path[0] != '\0') {
+    if (ER_HAS_PART(paths) && local.family == abi::k_af_unix && socket->domain() == abi::k_af_unix
+        && local.path_length > 0 && local.path[0] != '\0') {
         auto made = ER_PART(paths).make_node(abi::k_at_fdcwd, local.path_view(), abi::k_s_ifsock | 0777, 0);
         if (made.is_error())
             return made.error() == Errno::EEXIST ? Errno::EADDRINUSE : made.error();
