@@ -47,11 +47,11 @@ fi
 
 # start GUEST CONSOLE [QEMU-ARGUMENTS]: netbench's server, or the floor.
 start() {
-    case $1 in
-    linux) start_guest linux "$2" netbench "serve,$port" "${3:-}" ;;
-    floor) start_guest floor "$2" "$bench/floor" ;;
-    *) start_guest eremite "$2" "$bench/programs/netbench.c" "serve $port" "${3:-}" ;;
-    esac
+    if [ "$1" = floor ]; then
+        start_guest floor "$2" "$bench/floor"
+    else
+        start_guest "$1" "$2" "$bench/programs/netbench.c" "serve $port" "${3:-}"
+    fi
 }
 
 # What TCP/IP adds to an image, stripped: the same program with and without.
@@ -123,7 +123,7 @@ for ((round = 1; round <= rounds; round++)); do
         end_machine
     done
 done
-awk -f "$bench/net_table.awk" -v svg="$out/net.svg" -v json="$out/net.json" "$out/net.tsv" | tee "$out/net.wall.md"
+awk -f "$bench/median.awk" -f "$bench/net_table.awk" -v svg="$out/net.svg" -v json="$out/net.json" "$out/net.tsv" | tee "$out/net.wall.md"
 say "plot in $out/net.svg, figures in $out/net.json"
 
 if [ $docs = yes ]; then

@@ -1,30 +1,21 @@
 # Medians with spread of netbench's lines, "LABEL KIND SIZE N SECONDS ...": a Markdown table, JSON, and an SVG plot of
 # bandwidth by message size, Linux guest beside Eremite.
-# -v svg=FILE -v json=FILE
+# awk -f median.awk -f net_table.awk -v svg=FILE -v json=FILE
 
 BEGIN { FS = "\t"; split("P S R", kinds, " "); title["P"] = "round trip, us"; title["S"] = "to the guest, MB/s"; title["R"] = "from the guest, MB/s" }
 
 $4 != "FAILED" && NF > 5 {
     # P: label kind size n secs rt/s median_us ...; S, R: label kind size n secs MB/s kmsg/s
     key = $1 SUBSEP $2 SUBSEP $3
-    values[key, ++count[key]] = $2 == "P" || $2 == "F" ? $7 : $6
+    values[key] = values[key] " " ($2 == "P" || $2 == "F" ? $7 : $6)
     sizes[$3] = 1
 }
 $4 == "FAILED" { failed[$1 SUBSEP $2 SUBSEP $3]++ }
 
-function median(key,    n, i, j, t, v) {
-    n = count[key]
-    if (!n) return ""
-    for (i = 1; i <= n; i++) v[i] = values[key, i] + 0
-    for (i = 2; i <= n; i++) for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-    low = v[1]; high = v[n]
-    return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-}
-
 function shown(key,    m) {
-    m = median(key)
+    m = median(values[key])
     if (m == "") return failed[key] ? "failed" : "-"
-    return sprintf("%.4g ±%.0f %%%s", m, m ? 50 * (high - low) / m : 0, failed[key] ? " (" failed[key] " failed)" : "")
+    return sprintf("%.4g ±%.0f %%%s", m, spread(), failed[key] ? " (" failed[key] " failed)" : "")
 }
 
 END {
@@ -39,9 +30,9 @@ END {
         kind = kinds[k]
         for (i = 1; i <= n; i++) {
             s = order[i]
-            l = median("linux" SUBSEP kind SUBSEP s); e = median("eremite" SUBSEP kind SUBSEP s)
+            l = median(values["linux", kind, s]); e = median(values["eremite", kind, s])
             ratio = l == "" || e == "" || l * e == 0 ? "-" : sprintf("%.2f", kind == "P" ? l / e : e / l)
-            f = kind == "P" ? median("floor" SUBSEP "F" SUBSEP s) : ""
+            f = kind == "P" ? median(values["floor", "F", s]) : ""
             above = f == "" || e == "" || f == 0 ? "" : sprintf("%.2f", e / f)
             printf "| %s | %d | %s | %s | %s | %s | %s |\n", title[kind], s, shown("linux" SUBSEP kind SUBSEP s), shown("eremite" SUBSEP kind SUBSEP s), ratio, f == "" ? "" : shown("floor" SUBSEP "F" SUBSEP s), above
             printf "%s\"%s %d\": {\"linux\": %s, \"eremite\": %s, \"floor\": %s}", first ? "" : ", ", kind, s, l == "" ? "null" : l, e == "" ? "null" : e, f == "" ? "null" : f > json
@@ -58,7 +49,7 @@ function y_of(v, top) { return 320 - 280 * (log(v) - log(0.01)) / (log(top) - lo
 function draw(label, kind, colour, dash,    i, m, points) {
     points = ""
     for (i = 1; i <= n; i++) {
-        m = median(label SUBSEP kind SUBSEP order[i])
+        m = median(values[label, kind, order[i]])
         if (m != "" && m > 0) points = points sprintf("%.1f,%.1f ", x_of(order[i]), y_of(m, top))
     }
     if (points != "")

@@ -36,8 +36,8 @@ make_tap() {
 }
 
 # start_guest linux|eremite|floor CONSOLE PROGRAM 'ARGUMENTS' [QEMU-ARGUMENTS]: boots it in the background and waits for the
-# port; the Linux guest's arguments are separated by commas. On a busy machine a Linux guest now and then finds its timer dead
-# and panics: then once more.
+# port. The Linux guest's program is the one of that name in its initramfs. On a busy machine a Linux guest now and then finds
+# its timer dead and panics: then once more.
 start_guest() {
     local attempt
     for attempt in 1 2 3; do
@@ -57,16 +57,17 @@ boot_guest() {
         options=(--net none)
         [ "$kind" = linux ] || extra="-netdev $net -device virtio-net-pci,netdev=n0,romfile= $extra"
     fi
+    # Not by inside(): $! would be a shell's, and killing that would leave the machine running.
     # shellcheck disable=SC2086 # the arguments are words
     case $kind in
     linux)
-        inside timeout 900 qemu-system-x86_64 -accel tcg -M q35 -cpu max -smp 1 -m 256M -nographic -no-reboot -nodefaults \
+        ip netns exec "$space" timeout 900 qemu-system-x86_64 -accel tcg -M q35 -cpu max -smp 1 -m 256M -nographic -no-reboot -nodefaults \
             -serial stdio -monitor none -kernel "$(linux_kernel)" -initrd "$out/linux.cpio.gz" \
-            -append "console=ttyS0 quiet panic=-1 eb.run=$program eb.args=$arguments eb.ip=$guest/24" \
+            -append "console=ttyS0 quiet panic=-1 eb.run=$(basename "$program" .c) eb.args=${arguments// /,} eb.ip=$guest/24" \
             -netdev "$net" -device virtio-net-pci,netdev=n0,romfile= $extra < /dev/null > "$console" 2>&1 &
         ;;
     *)
-        inside timeout 900 "$EREMITE" run --memory 256M "${options[@]}" "${append[@]}" \
+        ip netns exec "$space" timeout 900 "$EREMITE" run --memory 256M "${options[@]}" "${append[@]}" \
             ${extra:+--qemu-args "$extra"} "$program" $arguments < /dev/null > "$console" 2>&1 &
         ;;
     esac

@@ -27,15 +27,11 @@ build() { "$EREMITE" build --arch x86_64 "$1" > "$out/servers.build.log" 2>&1 ||
 prepare_redis() {
     need redis-server redis-tools
     build redis
-    programs+=(/usr/bin/redis-check-rdb:redis-server) # Debian's redis-server is a link to it, and asks for its name
+    programs+=(/usr/bin/redis-check-rdb:redis) # Debian's redis-server is a link to it, and asks for its name
 }
 start_redis() {
     port=6379
-    if [ "$1" = linux ]; then
-        start_guest linux "$2" redis-server --save,--protected-mode,no
-    else
-        start_guest eremite "$2" redis "--save --protected-mode no"
-    fi
+    start_guest "$1" "$2" redis "--save --protected-mode no"
 }
 measure_redis() {
     local pipeline requests=4000
@@ -84,11 +80,7 @@ prepare_lossy() {
 }
 start_lossy() {
     port=7000
-    if [ "$1" = linux ]; then
-        start_guest linux "$2" netbench "serve,$port"
-    else
-        start_guest eremite "$2" "$bench/programs/netbench.c" "serve $port"
-    fi
+    start_guest "$1" "$2" "$bench/programs/netbench.c" "serve $port"
 }
 measure_lossy() {
     inside timeout 300 "$out/netbench" run "$guest" "$port" -k SR -s 65536 -t 10 > "$out/servers.lossy.tsv" ||
@@ -108,7 +100,7 @@ for part in $parts; do
         # Frames as on a wire: no offloads on the tap.
         inside ip link del tap0
         make_tap
-        inside "$out/relay" tap0 7001 7002 loss=20 double=10 reorder=20 delay=20 seed=7 2> "$out/servers.relay.log" &
+        ip netns exec "$space" "$out/relay" tap0 7001 7002 loss=20 double=10 reorder=20 delay=20 seed=7 2> "$out/servers.relay.log" &
         wire=$!
     fi
     for ((round = 1; round <= rounds; round++)); do
@@ -121,27 +113,7 @@ for part in $parts; do
     done
 done
 
-awk -F '\t' '
-    function median(key,    n, i, j, v, list) {
-        n = split(figures[key], list, " ")
-        for (i = 2; i <= n; i++) { v = list[i] + 0; for (j = i - 1; j >= 1 && list[j] + 0 > v; j--) list[j + 1] = list[j]; list[j + 1] = v }
-        middle = n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-        spread = middle > 0 ? 50 * (list[n] - list[1]) / middle : 0
-        return middle
-    }
-    {
-        if (!($2 in unit)) { unit[$2] = $3; order[++count] = $2 }
-        figures[$1, $2] = figures[$1, $2] " " $4
-    }
-    END {
-        print "| | | Linux guest | Eremite | times better |\n|---|---|---:|---:|---:|"
-        for (i = 1; i <= count; i++) {
-            what = order[i]
-            l = median("linux" SUBSEP what); ls = spread
-            e = median("eremite" SUBSEP what); es = spread
-            printf "| %s | %s | %.4g ±%.0f %% | %.4g ±%.0f %% | %.2f |\n", what, unit[what], l, ls, e, es, (l > 0 ? e / l : 0)
-        }
-    }' "$out/servers.tsv" | tee "$out/servers.md"
+awk -f "$bench/median.awk" -f "$bench/servers_table.awk" "$out/servers.tsv" | tee "$out/servers.md"
 
 if [ $docs = yes ]; then
     {
