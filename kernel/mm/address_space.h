@@ -180,7 +180,9 @@ private:
     void protect_pages(const Mapping& mapping, bool was_executable, TlbBatch& batch) REQUIRES(m_lock);
     Result<> advise_mapping(Mapping& mapping, VirtualRange part, abi::Advice advice, TlbBatch& batch) REQUIRES(m_lock);
     Result<> move(VirtualRange from, u64 length, VirtualAddress target, TlbBatch& batch) REQUIRES(m_lock);
-    Result<> clear_target(VirtualRange place, VirtualRange range, TlbBatch& batch, Removed& removed) REQUIRES(m_lock);
+    Result<Mapping*> movable_mapping(VirtualRange range) REQUIRES(m_lock);
+    Result<VirtualAddress> room_to_move(
+        VirtualRange range, u64 length, VirtualAddress target, TlbBatch& batch, Removed& removed) REQUIRES(m_lock);
     Result<> move_pages(VirtualRange from, VirtualAddress to, TlbBatch& batch) REQUIRES(m_lock);
 
     Mutex m_lock;

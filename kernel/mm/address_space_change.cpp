@@ -150,14 +150,34 @@ Result<> AddressSpace::move(VirtualRange from, u64 length, VirtualAddress target
     return {};
 }
 
-/// Makes `place` free for what is to be moved there from `range`. EINVAL: it can't be there.
-Result<> AddressSpace::clear_target(VirtualRange place, VirtualRange range, TlbBatch& batch, Removed& removed)
+/// The mapping that holds all of `range`. EFAULT: there is none; EPERM: the image's pages are not the allocator's to
+/// grow, nor the kernel's the application's to move.
+Result<Mapping*> AddressSpace::movable_mapping(VirtualRange range)
 {
+    Mapping* mapping = at(range.start);
+    if (!mapping || mapping->range.end() < range.end())
+        return Errno::EFAULT;
+    if (!mapping->owns_frames() || mapping->is_fixed())
+        return Errno::EPERM;
+    return mapping;
+}
+
+/// Where to move `range`, `length` bytes long: to `target`, which is made free, or anywhere if that is null. EINVAL: it
+/// can't be there.
+Result<VirtualAddress> AddressSpace::room_to_move(
+    VirtualRange range, u64 length, VirtualAddress target, TlbBatch& batch, Removed& removed)
+{
+    if (target.is_null()) {
+        bool large = length >= k_large_page_size && !at(range.start)->object;
+        return find_room(length, large ? k_large_page_size : k_page_size);
+    }
+    VirtualRange place { target, length };
     if (place.start.value() > arch::address_layout().application_end - place.length || place.start.value() < 64_KiB)
         return Errno::EINVAL;
     if (place.start < range.end() && range.start < place.end())
         return Errno::EINVAL;
-    return remove(place, batch, removed);
+    TRY(remove(place, batch, removed));
+    return target;
 }
 
 Result<VirtualAddress> AddressSpace::move_pages_away(VirtualRange range, VirtualAddress target)
@@ -166,21 +186,15 @@ Result<VirtualAddress> AddressSpace::move_pages_away(VirtualRange range, Virtual
     Removed removed;
     Locked lock(m_lock);
     TlbBatch batch;
-    Mapping* mapping = at(range.start);
-    if (!mapping || mapping->range.end() < range.end())
-        return Errno::EFAULT;
-    if (!mapping->owns_frames() || mapping->is_fixed() || (scans_code() && mapping->is_executable()))
+    Mapping* mapping = TRY(movable_mapping(range));
+    if (scans_code() && mapping->is_executable())
         return Errno::EPERM;
     // Shared memory without a file can't be in two places.
     if (mapping->shared && !mapping->object)
         return Errno::EINVAL;
     if (!fits_limit(range.length))
         return Errno::ENOMEM;
-    bool large = range.length >= k_large_page_size && !mapping->object;
-    if (!target.is_null())
-        TRY(clear_target({ target, range.length }, range, batch, removed));
-    else
-        target = TRY(find_room(range.length, large ? k_large_page_size : k_page_size));
+    target = TRY(room_to_move(range, range.length, target, batch, removed));
     TRY(split_ends(range, batch));
     TRY(move(range, range.length, target, batch));
     Mapping& left = *at(range.start);
@@ -195,12 +209,7 @@ Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool 
     Removed removed;
     Locked lock(m_lock);
     TlbBatch batch;
-    Mapping* mapping = at(range.start);
-    if (!mapping || mapping->range.end() < range.end())
-        return Errno::EFAULT;
-    // The image's pages are not the allocator's to grow, nor the kernel's the application's to move.
-    if (!mapping->owns_frames() || mapping->is_fixed())
-        return Errno::EPERM;
+    Mapping* mapping = TRY(movable_mapping(range));
     bool is_fixed = !target.is_null();
     // What lies beside the new place has not been looked at together with this.
     if (scans_code() && mapping->is_executable() && (is_fixed || length > range.length))
@@ -233,12 +242,7 @@ Result<VirtualAddress> AddressSpace::remap(VirtualRange range, u64 length, bool 
     }
     if (!is_fixed && !may_move)
         return Errno::ENOMEM;
-    if (is_fixed) {
-        TRY(clear_target({ target, length }, range, batch, removed));
-    } else {
-        bool large = length >= k_large_page_size && !mapping->object;
-        target = TRY(find_room(length, large ? k_large_page_size : k_page_size));
-    }
+    target = TRY(room_to_move(range, length, target, batch, removed));
     TRY(split_ends(range, batch));
     TRY(move(range, length, target, batch));
     TRY(remove(range, batch, removed));
