@@ -22,6 +22,8 @@ struct Threads {
     static Thread* switch_to(RunQueue& queue, Thread& previous, Thread& next) NO_THREAD_SAFETY_ANALYSIS;
     static void push(RunQueue& queue, Thread& thread, bool at_front) REQUIRES(queue.lock);
     static Thread* pop_for(RunQueue& queue, u32 cpu) REQUIRES(queue.lock);
+    /// Takes out the first whose being allowed to run on `cpu` is as `allowed` says; null if there is none.
+    static Thread* pop_by_affinity(RunQueue& queue, u32 cpu, bool allowed) REQUIRES(queue.lock);
     static void enqueue(Thread& thread, bool woken);
     static void forget(Thread& thread) { thread.unref(); }
 };
@@ -120,17 +122,22 @@ void Threads::push(RunQueue& queue, Thread& thread, bool at_front)
     queue.realtime.push_back(thread);
 }
 
-Thread* Threads::pop_for(RunQueue& queue, u32 cpu)
+inline Thread* Threads::pop_by_affinity(RunQueue& queue, u32 cpu, bool allowed)
 {
     for (Thread::RunList* list : { &queue.realtime, &queue.fair }) {
         for (Thread& thread : *list) {
-            if (Scheduler::may_run_on(thread, cpu)) {
+            if (Scheduler::may_run_on(thread, cpu) == allowed) {
                 queue.remove(thread);
                 return &thread;
             }
         }
     }
     return nullptr;
+}
+
+Thread* Threads::pop_for(RunQueue& queue, u32 cpu)
+{
+    return pop_by_affinity(queue, cpu, true);
 }
 
 u32 Scheduler::choose_cpu(const Thread& thread)
@@ -191,20 +198,9 @@ void Threads::enqueue(Thread& thread, bool woken)
 void Scheduler::move_misplaced(RunQueue& queue)
 {
     bool enabled = arch::disable_interrupts();
-    auto take_one = [&]() NO_THREAD_SAFETY_ANALYSIS -> Thread* {
-        for (Thread::RunList* list : { &queue.realtime, &queue.fair }) {
-            for (Thread& thread : *list) {
-                if (may_run_on(thread, queue.cpu->id))
-                    continue;
-                queue.remove(thread);
-                return &thread;
-            }
-        }
-        return nullptr;
-    };
     while (true) {
         queue.lock.lock();
-        Thread* thread = take_one();
+        Thread* thread = Threads::pop_by_affinity(queue, queue.cpu->id, false);
         queue.lock.unlock();
         if (!thread)
             break;
