@@ -31,6 +31,8 @@ Result<> early_console_enable_input(void (*handler)());
 
 /// Ends the virtual machine with the program's exit status, 0 to 255; docs/boot.md says how the host learns it.
 [[noreturn]] void power_off(int status);
+/// The status where it is the kernel that failed: as if by SIGABRT.
+inline constexpr int k_kernel_failure = 134;
 
 /// What a program learns of the processor from its auxiliary vector.
 struct ProcessorFacts {

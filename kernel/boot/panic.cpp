@@ -64,7 +64,7 @@ void panic(const char* message, const char* file, int line)
     static constinit std::atomic<bool> s_panicking { false };
     arch::disable_interrupts();
     if (s_panicking.exchange(true))
-        arch::power_off(134);
+        arch::power_off(arch::k_kernel_failure);
     EarlySink sink;
     arch::begin_crash_report();
     format_to(sink, "\neremite: panic: {}", message);
@@ -73,7 +73,7 @@ void panic(const char* message, const char* file, int line)
     format_to(sink, "\n");
     print_backtrace(
         reinterpret_cast<u64>(__builtin_return_address(0)), reinterpret_cast<u64>(__builtin_frame_address(0)));
-    arch::power_off(134);
+    arch::power_off(arch::k_kernel_failure);
 }
 
 } // namespace eremite

@@ -24,8 +24,6 @@ namespace eremite {
 
 namespace {
 
-constexpr int k_failure_status = 134; // docs/boot.md
-
 Result<> fill_from(std::span<const u8> archive, const char* where, RamFileSystem& file_system, RamDirectory& root)
 {
     if (archive.empty())
@@ -34,7 +32,7 @@ Result<> fill_from(std::span<const u8> archive, const char* where, RamFileSystem
     if (result.error) {
         // A program with half of its files would do who knows what.
         log_error("files: the archive {} is corrupt at byte {}: {}", where, result.offset, result.error);
-        arch::power_off(k_failure_status);
+        arch::power_off(arch::k_kernel_failure);
     }
     log_info("files: {} files from the archive {}", result.files, where);
     return {};

@@ -21,8 +21,6 @@ namespace {
 using arch::Access;
 using arch::FaultKind;
 
-/// What a panic ends with: as if by SIGABRT.
-constexpr int k_kernel_failure = 134;
 /// How far below a stack pointer the program may touch its stack: a large frame, or a probe.
 constexpr u64 k_stack_reach = 64_KiB;
 
@@ -188,7 +186,7 @@ bool is_below_kernel_stack(u64 address)
             thread ? thread->name() : "none", thread ? thread->tid() : 0, verb(fault.access),
             VirtualAddress(fault.address), fault.code);
     print_crash_report(frame);
-    arch::power_off(k_kernel_failure);
+    arch::power_off(arch::k_kernel_failure);
 }
 
 bool is_on_kernel_stack(u64 address)

@@ -72,7 +72,7 @@ void early_fatal(std::string_view message)
     early_console_write("eremite: error: ");
     early_console_write(message);
     early_console_write("\n");
-    power_off(134);
+    power_off(k_kernel_failure);
 }
 
 void power_off(int status)
