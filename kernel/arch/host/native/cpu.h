@@ -29,31 +29,12 @@ inline bool disable_interrupts()
 }
 inline void wait_for_interrupt() { }
 inline void relax() { }
-inline void device_barrier()
-{
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-}
 
-inline void disable_preemption()
-{
-    ++this_cpu().preempt_count;
-}
 inline void enable_preemption()
 {
     --this_cpu().preempt_count;
 }
 
-inline u64 cycle_counter()
-{
-    return __builtin_readcyclecounter();
-}
-inline u64 ordered_cycle_counter()
-{
-    return cycle_counter();
-}
-inline bool hardware_random(u64&)
-{
-    return false;
-}
-
 } // namespace eremite::arch
+
+#include "native/process_cpu.h"
