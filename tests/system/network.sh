@@ -20,7 +20,9 @@ skip() { echo "$*"; exit 77; }
 build() {
     [ -z "${IN_NETWORK:-}" ] || return 0
     "$EREMITE" build --arch "$ARCH" --isolation "$ISOLATION" "$1" >build.log 2>&1 || {
-        if grep -q 'is not to be had' build.log; then skip "the source of $1 is not to be had here"; fi
+        if grep -qs 'is not to be had' build.log "$EREMITE_ROOT/build/$ARCH/apps/$1-$ISOLATION.log"; then
+            skip "the source of $1 is not to be had here"
+        fi
         cat build.log
         echo "FAIL: $1 does not build"
         exit 1
