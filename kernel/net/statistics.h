@@ -28,7 +28,7 @@ struct Statistics {
     Counter tcp_syn_cookies_sent, tcp_syn_cookies_received, tcp_syn_cookies_failed, tcp_listen_overflows,
         tcp_listen_drops, tcp_paws_rejected, tcp_fast_retransmits, tcp_timeouts, tcp_loss_probes, tcp_challenge_acks,
         tcp_out_of_order, tcp_pruned, tcp_keepalives, tcp_memory_aborts, tcp_time_wait, tcp_delayed_acks,
-        tcp_sacks_received;
+        tcp_sacks_received, tcp_undone_recoveries;
     std::atomic<i64> tcp_established { 0 };
 };
 

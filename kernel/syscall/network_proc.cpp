@@ -214,9 +214,10 @@ void write_netstat(TextSink& sink)
             { "PAWSEstab", s.tcp_paws_rejected.value() }, { "DelayedACKs", s.tcp_delayed_acks.value() },
             { "ListenOverflows", s.tcp_listen_overflows.value() }, { "ListenDrops", s.tcp_listen_drops.value() },
             { "TCPFastRetrans", s.tcp_fast_retransmits.value() }, { "TCPTimeouts", s.tcp_timeouts.value() },
-            { "TCPLossProbes", s.tcp_loss_probes.value() }, { "TCPChallengeACK", s.tcp_challenge_acks.value() },
-            { "TCPOFOQueue", s.tcp_out_of_order.value() }, { "OfoPruned", s.tcp_pruned.value() },
-            { "TCPKeepAlive", s.tcp_keepalives.value() }, { "TCPAbortOnMemory", s.tcp_memory_aborts.value() } });
+            { "TCPFullUndo", s.tcp_undone_recoveries.value() }, { "TCPLossProbes", s.tcp_loss_probes.value() },
+            { "TCPChallengeACK", s.tcp_challenge_acks.value() }, { "TCPOFOQueue", s.tcp_out_of_order.value() },
+            { "OfoPruned", s.tcp_pruned.value() }, { "TCPKeepAlive", s.tcp_keepalives.value() },
+            { "TCPAbortOnMemory", s.tcp_memory_aborts.value() } });
 }
 
 void write_routes(TextSink& sink)

@@ -102,6 +102,9 @@ u32 CongestionControl::cubic_target(Nanoseconds smoothed_rtt, Nanoseconds now)
 
 void CongestionControl::reduce(u32 in_flight, Nanoseconds)
 {
+    m_prior_window = m_window;
+    m_prior_threshold = m_threshold;
+    m_prior_window_max = m_window_max;
     u32 basis = m_window;
     if (m_algorithm == Algorithm::Cubic) {
         // Fast convergence: with a window smaller than at the last loss, leave room for others (RFC 9438, 4.7).
@@ -123,6 +126,14 @@ void CongestionControl::timeout(u32 in_flight, Nanoseconds now)
 {
     reduce(in_flight, now);
     m_window = m_mss;
+}
+
+void CongestionControl::undo()
+{
+    m_window = std::max(m_window, m_prior_window);
+    m_threshold = m_prior_threshold;
+    m_window_max = m_prior_window_max;
+    m_epoch_valid = false;
 }
 
 void CongestionControl::restart_after_idle()

@@ -25,6 +25,8 @@ public:
     void acknowledged(u32 bytes, Nanoseconds smoothed_rtt, Nanoseconds now);
     /// Loss found by duplicate ACKs, SACK or RACK: lowers the threshold; the window follows by PRR.
     void enter_recovery(u32 in_flight, Nanoseconds now);
+    /// The last enter_recovery() or timeout() was for nothing: the window is what it was before.
+    void undo();
     void leave_recovery() { m_window = m_threshold; }
     void set_window(u32 bytes) { m_window = bytes < m_mss ? m_mss : bytes; }
     /// The retransmission timer fired.
@@ -40,6 +42,9 @@ private:
     u32 m_mss { 1460 };
     u32 m_window { 0 };
     u32 m_threshold { UINT32_MAX };
+    u32 m_prior_window { 0 }; // before the last reduction, as the two that follow
+    u32 m_prior_threshold { 0 };
+    u32 m_prior_window_max { 0 };
     u32 m_accumulated { 0 }; // acknowledged bytes not yet turned into window
     // CUBIC
     u32 m_window_max { 0 };

@@ -266,9 +266,11 @@ private:
     {
         return m_snd_nxt - m_snd_una - m_sacked_bytes - m_lost_bytes + m_retransmitted_bytes;
     }
-    u32 take_acknowledged(u32 ack, Nanoseconds now) REQUIRES(m_lock);
+    u32 take_acknowledged(u32 ack, const TcpOptions& options, Nanoseconds now) REQUIRES(m_lock);
     u32 process_sack(const TcpOptions& options, u32 ack, Nanoseconds now) REQUIRES(m_lock);
     void delivered(Packet& packet, Nanoseconds now) REQUIRES(m_lock);
+    void grow_reordering_window(Nanoseconds now) REQUIRES(m_lock);
+    void undo_recovery() REQUIRES(m_lock);
     void detect_losses(Nanoseconds now) REQUIRES(m_lock);
     void mark_lost(Packet& packet) REQUIRES(m_lock);
     void enter_recovery(Nanoseconds now) REQUIRES(m_lock);
@@ -323,6 +325,7 @@ private:
     u32 m_sacked_bytes GUARDED_BY(m_lock) { 0 };
     u32 m_lost_bytes GUARDED_BY(m_lock) { 0 };
     u32 m_retransmitted_bytes GUARDED_BY(m_lock) { 0 };
+    u32 m_doubtful_bytes GUARDED_BY(m_lock) { 0 }; // sent again in this recovery, and not shown to be needless
     u32 m_duplicate_acks GUARDED_BY(m_lock) { 0 };
     u32 m_prr_delivered GUARDED_BY(m_lock) { 0 };
     u32 m_prr_out GUARDED_BY(m_lock) { 0 };
@@ -334,6 +337,8 @@ private:
     u32 m_highest_sacked GUARDED_BY(m_lock) { 0 }; // or acknowledged: RACK.fack
     bool m_reordering_seen GUARDED_BY(m_lock) { false };
     u8 m_reorder_steps GUARDED_BY(m_lock) { 1 };
+    u8 m_reorder_persists GUARDED_BY(m_lock) { 0 }; // recoveries until the steps are forgotten
+    Nanoseconds m_reorder_grown_at GUARDED_BY(m_lock) {};
     bool m_probe_outstanding GUARDED_BY(m_lock) { false };
     u32 m_probe_end GUARDED_BY(m_lock) { 0 };
     bool m_probe_retransmitted GUARDED_BY(m_lock) { false };

@@ -228,21 +228,25 @@ bool TcpConnection::process_ack(const TcpHeader& header, const TcpOptions& optio
             m_retransmit_at = Nanoseconds::max();
         }
     }
+    u32 newly = 0;
+    if (options.sack_count > 0 && m_handshake.sack)
+        newly = process_sack(options, ack, now);
     u32 outstanding = m_snd_nxt - m_snd_una;
     if (outstanding == 0)
         return true;
     bool was_limited = std::exchange(m_window_limited, false);
-    u32 newly = 0;
-    if (options.sack_count > 0 && m_handshake.sack)
-        newly = process_sack(options, ack, now);
     u32 acknowledged = ack - m_snd_una;
     if (acknowledged > 0) {
-        newly += take_acknowledged(ack, now);
+        u32 doubtful = m_doubtful_bytes;
+        newly += take_acknowledged(ack, options, now);
+        bool is_needless = doubtful > 0 && m_doubtful_bytes == 0;
         bool fin_acknowledged = m_fin_sent && ack == m_snd_nxt;
         m_snd_una = ack;
         if (seq_less(m_small_end, ack))
             m_small_end = ack;
         m_highest_sacked = seq_max(m_highest_sacked, ack);
+        if (is_needless && (m_recovery == Recovery::Timeout || (m_recovery == Recovery::Fast && m_lost_bytes == 0)))
+            undo_recovery();
         m_total_acknowledged += acknowledged;
         m_retries = 0;
         m_duplicate_acks = 0;

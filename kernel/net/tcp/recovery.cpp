@@ -1,4 +1,5 @@
-// TCP connection: what the peer has, what is lost, what is sent again (RFC 2018, 6675, 8985, 6937, 6298).
+// TCP connection: what the peer has, what is lost, what is sent again (RFC 2018, 6675, 8985, 6937, 6298),
+// and what turns out to have been sent again without need (RFC 3522, 4015).
 #include "net/stack.h"
 #include "net/tcp/connection.h"
 
@@ -24,7 +25,7 @@ void TcpConnection::delivered(Packet& packet, Nanoseconds now)
 }
 
 /// Takes what `ack` covers out of the queue; returns how many bytes are newly known to have arrived.
-u32 TcpConnection::take_acknowledged(u32 ack, Nanoseconds now)
+u32 TcpConnection::take_acknowledged(u32 ack, const TcpOptions& options, Nanoseconds now)
 {
     u32 newly = 0;
     i64 sample = -1;
@@ -44,8 +45,13 @@ u32 TcpConnection::take_acknowledged(u32 ack, Nanoseconds now)
         }
         if (note.lost)
             m_lost_bytes -= covered;
-        if (note.retransmitted)
+        if (note.retransmitted) {
             m_retransmitted_bytes -= covered;
+            // Eifel (RFC 3522, 3.2): what is acknowledged is older than what was sent again, so it had not been lost.
+            if (options.timestamps && m_handshake.timestamps
+                && seq_less(options.timestamps->echo, timestamp_now(Nanoseconds(note.sent_at))))
+                m_doubtful_bytes -= std::min(m_doubtful_bytes, covered);
+        }
         u32 before = front->memory_size();
         u32 after = 0;
         if (covered == length) {
@@ -77,9 +83,7 @@ u32 TcpConnection::process_sack(const TcpOptions& options, u32 ack, Nanoseconds 
                 || (options.sack_count > 1 && seq_at_most(options.sack[1].start, block.start)
                     && seq_at_most(block.end, options.sack[1].end)));
         if (duplicate) {
-            // D-SACK: something was sent twice without need; be more patient with reordering (RFC 8985, 7.1).
-            if (m_reordering_seen && m_reorder_steps < 16)
-                ++m_reorder_steps;
+            grow_reordering_window(now);
             if (m_probe_outstanding && block.end == m_probe_end)
                 m_probe_outstanding = false;
             continue;
@@ -126,6 +130,18 @@ u32 TcpConnection::process_sack(const TcpOptions& options, u32 ack, Nanoseconds 
     return newly;
 }
 
+/// Something was sent twice without need: be more patient with what is overtaken, by one step in a round trip, until
+/// sixteen recoveries have gone without another such report (RFC 8985, 6.2, step 4).
+void TcpConnection::grow_reordering_window(Nanoseconds now)
+{
+    if (now - m_reorder_grown_at < m_rtt.smoothed())
+        return;
+    m_reorder_grown_at = now;
+    m_reorder_persists = 16;
+    if (m_reorder_steps < UINT8_MAX)
+        ++m_reorder_steps;
+}
+
 void TcpConnection::mark_lost(Packet& packet)
 {
     auto& note = packet.note<Segment>();
@@ -170,12 +186,28 @@ void TcpConnection::detect_losses(Nanoseconds now)
 void TcpConnection::enter_recovery(Nanoseconds now)
 {
     m_recovery = Recovery::Fast;
+    m_doubtful_bytes = 0;
     m_recover = m_snd_nxt;
     m_prr_flight = std::max(m_snd_nxt - m_snd_una, m_mss);
     m_prr_delivered = 0;
     m_prr_out = 0;
     m_congestion.enter_recovery(m_prr_flight, now);
     stack().statistics().tcp_fast_retransmits.add();
+}
+
+/// All that this recovery sent again had arrived the first time: the network had lost nothing, and the window goes back
+/// to what it was (RFC 4015, 3.2).
+void TcpConnection::undo_recovery()
+{
+    // After a timeout everything was taken for lost. What really is, RACK finds.
+    for (Packet* place = m_sent.first(); place; place = m_sent.next(place))
+        place->note<Segment>().lost = false;
+    m_lost_bytes = 0;
+    m_congestion.undo();
+    m_recovery = Recovery::None;
+    m_duplicate_acks = 0;
+    m_reordering_seen = true;
+    stack().statistics().tcp_undone_recoveries.add();
 }
 
 /// After each ACK: enters, conducts and leaves recovery, or lets the window grow.
@@ -198,7 +230,8 @@ void TcpConnection::update_recovery(u32 acknowledged, u32 newly_delivered, bool 
             m_congestion.leave_recovery();
         m_recovery = Recovery::None;
         m_duplicate_acks = 0;
-        m_reorder_steps = 1;
+        if (m_reorder_persists == 0 || --m_reorder_persists == 0)
+            m_reorder_steps = 1;
         return;
     }
     if (m_recovery == Recovery::Fast) {
@@ -260,6 +293,7 @@ bool TcpConnection::retransmit_lost(Nanoseconds now)
         note.ever_retransmitted = true;
         note.sent_at = now.value();
         m_retransmitted_bytes += length;
+        m_doubtful_bytes += length;
         m_prr_out += length;
         m_total_retransmissions += (length + m_mss - 1) / m_mss;
         stack().statistics().tcp_retransmitted_segments.add((length + m_mss - 1) / m_mss);
@@ -303,6 +337,7 @@ void TcpConnection::retransmission_timeout(Nanoseconds now)
             mark_lost(*place);
     }
     m_recovery = Recovery::Timeout;
+    m_doubtful_bytes = 0;
     m_recover = m_snd_nxt;
     m_duplicate_acks = 0;
     m_prr_out = 0;

@@ -205,6 +205,78 @@ TEST(TcpRack, SendsALostRetransmissionAgain)
     net.expect_out(seq(1), length(1000));
 }
 
+TEST(TcpRack, WaitsLongerAfterSendingAgainForNothing)
+{
+    TraceNetwork net;
+    auto socket = net.connect(k_far);
+    send_segments(net, *socket, 4);
+    net.advance_milliseconds(50);
+    net.in(seq(1), ack(1), sack({ segments(2, 2) }));
+    net.advance_milliseconds(14);
+    net.expect_out(seq(1), length(1000));
+    net.in(seq(1), ack(after(4))); // it came late
+    net.in(seq(1), ack(after(4)), sack({ segments(1, 1) })); // so it came twice (RFC 2883)
+    net.advance_milliseconds(100);
+    net.expect_silence();
+    send_segments(net, *socket, 4, after(4));
+    net.advance_milliseconds(50);
+    net.in(seq(1), ack(after(4)), sack({ segments(6, 6) }));
+    EXPECT_NEAR(net.milliseconds_to_output(), 25, 2); // RFC 8985, 6.2: two quarters of the round trip
+    net.expect_out(seq(after(4)), length(1000));
+}
+
+// RFC 3522 and 4015: an echoed timestamp from before the retransmission tells that the first copy has arrived.
+constexpr PeerOptions k_far_with_clock { .mss = 1012, .timestamp = 100, .round_trip_milliseconds = 50 };
+
+TEST(TcpEifel, RestoresTheWindowWhenNothingWasLost)
+{
+    TraceNetwork net;
+    auto socket = net.connect(k_far_with_clock);
+    send_segments(net, *socket, 10); // at 50 by our clock
+    net.advance_milliseconds(50);
+    net.in(seq(1), ack(1), sack({ segments(2, 4) }), timestamps(200, 50));
+    net.expect_out(seq(1), length(1000));
+    EXPECT_EQ(net.info_of(*socket).snd_ssthresh, 7u);
+    net.in(seq(1), ack(after(4)), timestamps(201, 50));
+    EXPECT_GE(net.info_of(*socket).snd_cwnd, 10u);
+    EXPECT_GT(net.info_of(*socket).snd_ssthresh, 10u);
+    EXPECT_EQ(net.stack->statistics().tcp_undone_recoveries.value(), 1u);
+}
+
+TEST(TcpEifel, LeavesItWhereSomethingWas)
+{
+    TraceNetwork net;
+    auto socket = net.connect(k_far_with_clock);
+    send_segments(net, *socket, 10);
+    net.advance_milliseconds(50);
+    net.in(seq(1), ack(1), sack({ segments(2, 4), segments(6, 10) }), timestamps(200, 50));
+    net.expect_out(seq(1), length(1000)); // at 100
+    net.expect_out(seq(after(4)), length(1000));
+    net.in(seq(1), ack(after(4)), sack({ segments(6, 10) }), timestamps(201, 50)); // 1 was late,
+    net.advance_milliseconds(50);
+    net.in(seq(1), ack(after(10)), timestamps(250, 100)); // but 5 was lost
+    EXPECT_EQ(net.info_of(*socket).snd_ssthresh, 7u);
+    EXPECT_EQ(net.stack->statistics().tcp_undone_recoveries.value(), 0u);
+}
+
+TEST(TcpEifel, GoesOnWhereATimeoutCameTooSoon)
+{
+    TraceNetwork net;
+    auto socket = net.connect(k_far_with_clock);
+    send_segments(net, *socket, 10);
+    net.advance_milliseconds(102);
+    net.expect_out(seq(after(9)), length(1000)); // the loss probe
+    net.advance_milliseconds(210);
+    net.expect_out(seq(1), length(1000)); // the timeout
+    net.expect_silence();
+    net.in(seq(1), ack(after(1)), timestamps(500, 50)); // the path had only become slow
+    net.expect_silence();
+    EXPECT_GE(net.info_of(*socket).snd_cwnd, 10u);
+    net.in(seq(1), ack(after(10)), timestamps(510, 50));
+    net.expect_silence();
+    EXPECT_EQ(net.info_of(*socket).total_retrans, 2u);
+}
+
 TEST(TcpLossProbe, SendsTheTailAgainAfterTwoRoundTrips)
 {
     TraceNetwork net;

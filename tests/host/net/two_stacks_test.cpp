@@ -164,6 +164,31 @@ TEST(TwoStacks, SurviveLoss)
     }
 }
 
+TEST(TwoStacks, LoseLittlePaceToReordering)
+{
+    auto seconds = [](double reordering) {
+        i64 sum = 0;
+        for (u64 seed = 1; seed <= 8; ++seed) {
+            TwoStacks net({ .loss = 0.02,
+                .reordering = reordering,
+                .delay = Nanoseconds::from_milliseconds(20),
+                .reorder_delay = Nanoseconds::from_milliseconds(30),
+                .seed = seed });
+            auto pair = connect(net);
+            Nanoseconds start = net.now();
+            transfer(net, *pair.client, *pair.server, 4'000'000, 65536);
+            sum += (net.now() - start).milliseconds();
+            finish(net, pair);
+        }
+        return static_cast<double>(sum) / 1000;
+    };
+    double in_order = seconds(0);
+    double reordered = seconds(0.02);
+    EXPECT_LT(reordered, in_order * 1.2);
+    RecordProperty("in order", std::to_string(in_order));
+    RecordProperty("reordered", std::to_string(reordered));
+}
+
 TEST(TwoStacks, SurviveEveryFaultAtOnce)
 {
     Leaks leaks;
