@@ -1,6 +1,8 @@
 // What waits by the wall clock while that is set: timers, timerfd and sleeps follow it if they were given a time of
-// day, and don't if they were given a span of time. Not run natively: it sets the clock. machines: q35 virt options:
-// --smp 2 cflags: -O2 -pthread
+// day, and don't if they were given a span of time. Not run natively: it sets the clock.
+// machines: q35 virt
+// options: --smp 2
+// cflags: -O2 -pthread
 #define _GNU_SOURCE
 #include "check.h"
 

@@ -1,5 +1,7 @@
 // Files and pipes to and from sockets without a copy of the program's own: sendfile, splice; and what /proc/net says of
-// them. options: --net none oracle: native
+// them.
+// options: --net none
+// oracle: native
 #define _GNU_SOURCE
 #include "check.h"
 

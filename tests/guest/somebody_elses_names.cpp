@@ -1,5 +1,6 @@
 // The program may define whatever names it likes, also those that a kernel is likely to use, at global scope, in C and
-// in C++: none of them meets one of the kernel's. oracle: native
+// in C++: none of them meets one of the kernel's.
+// oracle: native
 #include "check.h"
 
 #include <chrono>
